@@ -1,0 +1,39 @@
+//! Snapshots as the agent's catalogue lists them.
+
+use backupd_base::{JobId, ProviderId, SnapshotId, SourceId, TenantId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// `GET /snapshots`: what a completed job left in storage. Its objects:
+/// `GET /snapshots/{id}/manifest`, `/files` (the encrypted index), `/download` (the encrypted
+/// archive), each with `?provider=` and `Range`, from a local store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Whose data it is.
+    pub tenant_id: TenantId,
+    /// Of which source.
+    pub source_id: SourceId,
+    /// The job that made it.
+    pub job_id: JobId,
+    /// The providers that hold it, whole.
+    pub providers: Vec<ProviderId>,
+    /// Position in the source's chain, from 1.
+    pub sequence: u64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Size of the encrypted archive.
+    pub stored_bytes: u64,
+    /// Bytes of the files and dumps in it.
+    pub content_bytes: u64,
+    /// Entries in it.
+    pub files: u64,
+    /// SHA-256 of `manifest.json`, hex.
+    pub manifest_sha256: String,
+    /// Whether database and files are one consistent point; the reason is in the warnings.
+    pub consistent: bool,
+    /// What the job warned of.
+    pub warnings: Vec<String>,
+}
