@@ -1,0 +1,95 @@
+//! Runs on the nodes.
+
+use backupd_base::{Code, Error, JobId, NodeId, Result, SourceId};
+use backupd_protocol::{Job, JobCreate};
+
+use super::parsed;
+use crate::{Master, view::NodeJob};
+
+impl Master {
+    /// The jobs of a node, newest first, as it last told them.
+    ///
+    /// # Errors
+    /// `NotFound` when the node is not enrolled.
+    pub async fn jobs_list(&self, node_id: &NodeId) -> Result<Vec<Job>> {
+        let follower = self.core().fleet.get(node_id)?;
+        let id = node_id.clone();
+        let rows = self.db(move |r| r.jobs_list(&id)).await?;
+        let moving = follower.moving();
+        rows.iter()
+            .map(|row| match moving.get(&row.id) {
+                Some(job) => Ok(job.clone()),
+                None => parsed("job", &row.body),
+            })
+            .collect()
+    }
+
+    /// One job, as its node last told it.
+    ///
+    /// # Errors
+    /// `NotFound` when it was never told, or is too old.
+    pub async fn job_get(&self, job_id: &JobId) -> Result<NodeJob> {
+        let id = job_id.clone();
+        let row = self.db(move |r| r.job_get(&id)).await?;
+        let follower = self.core().fleet.get(&row.node_id).ok();
+        let moving = follower.and_then(|f| f.moving().get(job_id).cloned());
+        Ok(NodeJob {
+            node_id: row.node_id,
+            job: match moving {
+                Some(job) => job,
+                None => parsed("job", &row.body)?,
+            },
+        })
+    }
+
+    /// Backs a source up now.
+    ///
+    /// # Errors
+    /// `Conflict` while one of its jobs is pending or running, `Unavailable` when its node does not
+    /// answer.
+    pub async fn job_start(&self, source_id: &SourceId) -> Result<NodeJob> {
+        let id = source_id.clone();
+        let source = self.db(move |r| r.source_get(&id)).await?;
+        if source.removed_at.is_some() {
+            return Err(Error::new(
+                Code::NotFound,
+                format!("the source {} was removed", source.name),
+            ));
+        }
+        let create = JobCreate {
+            source_id: source.id,
+            priority: None,
+        };
+        let job: Job = self.link(&source.node_id)?.post("jobs", &create).await?;
+        self.job_begun(&source.node_id, job).await
+    }
+
+    /// Asks a job to stop. It ends as CANCELLED and leaves nothing behind.
+    ///
+    /// # Errors
+    /// `NotFound` when the node has none such, `Unavailable` when it does not answer.
+    pub async fn job_stop(&self, node_id: &NodeId, job_id: &JobId) -> Result<()> {
+        let link = self.link(node_id)?;
+        link.act(&format!("jobs/{job_id}/stop")).await?;
+        self.look_soon(node_id);
+        Ok(())
+    }
+
+    /// Takes in a job that was just made, so that it is known before its node is looked at again.
+    pub(crate) async fn job_begun(&self, node_id: &NodeId, job: Job) -> Result<NodeJob> {
+        let follower = self.core().fleet.get(node_id)?;
+        self.jobs_heard(&follower, vec![job.clone()]).await?;
+        follower.wake.notify_one();
+        Ok(NodeJob {
+            node_id: node_id.clone(),
+            job,
+        })
+    }
+
+    /// Has a node looked at now rather than in a few seconds.
+    pub(crate) fn look_soon(&self, node_id: &NodeId) {
+        if let Ok(follower) = self.core().fleet.get(node_id) {
+            follower.wake.notify_one();
+        }
+    }
+}
