@@ -1,0 +1,58 @@
+//! Jobs: a durable queue, one thread per running job, states that survive a crash.
+//!
+//! Deliberately not here: what a backup or a restore does (`pipeline`, `restore`).
+
+mod queue;
+mod recovery;
+mod runner;
+pub mod state;
+mod track;
+
+use std::sync::Arc;
+
+use backupd_base::{NodeId, ProviderId, Result, SourceId};
+use backupd_protocol::Source;
+use backupd_storage::Storage;
+use ed25519_dalek::SigningKey;
+
+pub use queue::Queue;
+pub use track::{Failure, InStage, Track};
+
+use crate::{journal::Journal, live::Live, resources::Resources, store::Store};
+
+/// What the work needs to know of the rest of the agent.
+pub trait Host: Send + Sync {
+    /// A source as it is configured now.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that id.
+    fn source(&self, id: &SourceId) -> Result<Source>;
+
+    /// Opens a provider: its store, neither retried nor throttled. The credentials are decrypted
+    /// for this and live as long as the store.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that id; why it cannot be opened.
+    fn storage(&self, id: &ProviderId) -> Result<Arc<dyn Storage>>;
+
+    /// The node's id, once enrolled.
+    fn node_id(&self) -> Option<NodeId>;
+
+    /// The key that signs manifests.
+    fn signing_key(&self) -> SigningKey;
+}
+
+/// What every job works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The rest of the agent.
+    pub host: Arc<dyn Host>,
+    /// The agent's database.
+    pub store: Arc<Store>,
+    /// The journal.
+    pub journal: Journal,
+    /// The live bus.
+    pub live: Live,
+    /// What jobs share.
+    pub resources: Resources,
+}

@@ -1,0 +1,210 @@
+//! Takes jobs from the queue in order, as many at a time as there are places at the disk, and
+//! runs each on a thread of its own at low priority.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use backupd_base::{Code, Error, Result};
+use backupd_protocol::{Job, JobError, JobKind, JobState, Severity};
+use chrono::{SubsecRound as _, Utc};
+use tokio::{runtime::Handle, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Queue, Track, queue::Inner, state};
+use crate::{
+    journal::Entry, modules::tool::NICE, pipeline, resources::Place, restore, store::jobs,
+};
+
+impl Queue {
+    /// Settles what a former process left behind, then runs jobs until `shutdown`; what runs then
+    /// is stopped, cleaned up and reported as interrupted before this returns.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
+        let inner = Arc::clone(&self.0);
+        let settling = tokio::task::spawn_blocking(move || inner.recover());
+        settling
+            .await
+            .map_err(|e| Error::caused("settle what was interrupted", e))??;
+        tokio::spawn(Self::settle_rest(Arc::clone(&self.0), shutdown.clone()));
+        let mut threads = JoinSet::new();
+        while !shutdown.is_cancelled() {
+            let place = tokio::select! {
+                () = shutdown.cancelled() => break,
+                place = self.0.parts.resources.disk() => place,
+            };
+            let Some(track) = self.0.take(&shutdown)? else {
+                drop(place);
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = self.0.wake.notified() => continue,
+                }
+            };
+            let (inner, down) = (Arc::clone(&self.0), shutdown.clone());
+            threads.spawn(run_on_thread(inner, track, place, down));
+            // Finished ones are let go of.
+            while threads.try_join_next().is_some() {}
+        }
+        while threads.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// The next job, as one that runs.
+    fn take(&self, shutdown: &CancellationToken) -> Result<Option<Arc<Track>>> {
+        // Held until it is listed, so that a job is always found either pending or running.
+        let mut running = self.running();
+        let job = self.parts.store.write(|tx| {
+            let Some(mut job) = jobs::next(tx)? else {
+                return Ok(None);
+            };
+            state::job(job.state, JobState::Running)?;
+            job.state = JobState::Running;
+            job.started_at = Some(Utc::now().trunc_subsecs(3));
+            jobs::update(tx, &job)?;
+            Ok(Some(job))
+        })?;
+        let Some(job) = job else { return Ok(None) };
+        let track = Arc::new(Track::new(
+            job.clone(),
+            self.parts.live.clone(),
+            Arc::clone(&self.parts.store),
+            shutdown.child_token(),
+        ));
+        running.insert(job.id, Arc::clone(&track));
+        drop(running);
+        track.tell();
+        Ok(Some(track))
+    }
+
+    fn work(&self, track: &Arc<Track>, runtime: &Handle) -> Result<(), Failure> {
+        let job = track.job();
+        match job.kind {
+            JobKind::Backup => pipeline::run(&self.parts, track, runtime),
+            JobKind::Restore => {
+                let keys = self.keys().remove(&job.id);
+                restore::run(&self.parts, track, runtime, keys)
+            }
+        }
+    }
+
+    /// Ends a job: its last state and the one event that reports it are one change.
+    fn end(&self, track: &Track, outcome: Result<(), Failure>, is_shutdown: bool) -> Result<()> {
+        let error = outcome.err().map(|failure| told(failure, is_shutdown));
+        track.close(error.as_ref());
+        let state = match &error {
+            None => JobState::Completed,
+            Some(e) if e.code == Code::Cancelled => JobState::Cancelled,
+            Some(_) => JobState::Failed,
+        };
+        let mut job = track.job();
+        state::job(job.state, state)?;
+        job.state = state;
+        job.error = error.filter(|_| state == JobState::Failed);
+        job.finished_at = Some(Utc::now().trunc_subsecs(3));
+        self.parts.journal.record_with(|tx| {
+            jobs::update(tx, &job)?;
+            Ok(((), report(&job)))
+        })?;
+        track.amend(|j| *j = job);
+        track.tell();
+        Ok(())
+    }
+}
+
+/// The event that reports the end of a job.
+pub(super) fn report(job: &Job) -> Entry {
+    let (name, done) = match job.kind {
+        JobKind::Backup => (&job.source_name, "backed up"),
+        JobKind::Restore => (&job.source_name, "restored"),
+    };
+    let entry = match (job.state, &job.error) {
+        (JobState::Completed, _) if job.warnings.is_empty() => Entry::new(
+            "job.completed",
+            Severity::Info,
+            format!("{name} was {done}."),
+        ),
+        (JobState::Completed, _) => Entry::new(
+            "job.completed",
+            Severity::Warning,
+            format!("{name} was {done}, with {} warnings.", job.warnings.len()),
+        ),
+        (JobState::Cancelled, _) => Entry::new(
+            "job.cancelled",
+            Severity::Info,
+            format!("The job of {name} was stopped on request."),
+        ),
+        (_, error) => {
+            let why = error.as_ref().map_or("", |e| e.message.as_str());
+            let message = format!("{name} was not {done}: {why}.");
+            Entry::new("job.failed", Severity::Error, message)
+        }
+    };
+    let entry = entry.about(&job.source_id, &job.id);
+    match &job.snapshot_id {
+        Some(id) => entry.with("snapshot_id", id),
+        None => entry,
+    }
+}
+
+fn told(failure: Failure, is_shutdown: bool) -> JobError {
+    let stage = Some(failure.stage.to_owned());
+    if failure.error.code() == Code::Cancelled && is_shutdown {
+        return JobError {
+            code: Code::Unavailable,
+            message: "interrupted: backupd was shut down".to_owned(),
+            stage,
+        };
+    }
+    JobError {
+        code: failure.error.code(),
+        message: failure.error.to_string(),
+        stage,
+    }
+}
+
+async fn run_on_thread(
+    inner: Arc<Inner>,
+    track: Arc<Track>,
+    place: Place,
+    shutdown: CancellationToken,
+) {
+    let runtime = Handle::current();
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let id = track.job().id;
+    let (worker, tracked) = (Arc::clone(&inner), Arc::clone(&track));
+    // A thread of its own: the low priority stays with it and goes to the threads it starts.
+    let spawned = std::thread::Builder::new()
+        .name("job".to_owned())
+        .spawn(move || {
+            let _ = rustix::process::nice(NICE);
+            let work = || worker.work(&tracked, &runtime);
+            let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                let stage = tracked.running_stage();
+                let error = Error::new(Code::Internal, "the job met a fault of this program");
+                Err(Failure { stage, error })
+            });
+            let is_shutdown = shutdown.is_cancelled();
+            if let Err(error) = worker.end(&tracked, outcome, is_shutdown) {
+                tracing::error!(%error, "the end of a job could not be written down");
+            }
+            drop(place);
+            let _ = ended.send(());
+        });
+    match spawned {
+        Ok(_) => drop(end.await),
+        Err(e) => {
+            let error = Error::caused("start a thread", e);
+            let stage = track.running_stage();
+            if let Err(error) = inner.end(&track, Err(Failure { stage, error }), false) {
+                tracing::error!(%error, "the end of a job could not be written down");
+            }
+        }
+    }
+    inner.running().remove(&id);
+    inner.wake.notify_one();
+}

@@ -1,0 +1,7 @@
+//! `backupd`: the daemon and its command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    backupd::cli::main()
+}

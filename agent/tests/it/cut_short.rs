@@ -1,0 +1,379 @@
+//! A real daemon, killed in the middle of a job: what it finds and leaves when it is started again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use backupd_archive::Keypair;
+use backupd_storage::Storage as _;
+use backupd_testkit::{
+    MariaDb, Proxy, SeaweedFs, WordPress, assert_same_tree, poll_until,
+    proxy::{Fault, Request},
+};
+use serde_json::Value;
+
+use crate::{
+    killed::{Daemon, backupd},
+    node::s3,
+    site::{Holding, copy, dump, execute, leftovers},
+};
+
+/// A site, a bucket behind a proxy, and a daemon configured by hand for both.
+struct Server {
+    folder: tempfile::TempDir,
+    database: Arc<MariaDb>,
+    bucket: Arc<SeaweedFs>,
+    proxy: Proxy,
+    prefix: &'static str,
+    site: WordPress,
+    owner: Keypair,
+}
+
+impl Server {
+    fn new(prefix: &'static str) -> Self {
+        let database = MariaDb::shared();
+        let bucket = SeaweedFs::shared();
+        let site = WordPress::install(&database);
+        site.fill(10, 1, 40, 1);
+        let server = Self {
+            folder: tempfile::tempdir().unwrap(),
+            proxy: Proxy::start(bucket.port()),
+            owner: Keypair::generate(),
+            database,
+            bucket,
+            prefix,
+            site,
+        };
+        server.configure();
+        server
+    }
+
+    fn configure(&self) {
+        let key = self.bucket.full_key();
+        let credentials = self.folder.path().join("key.toml");
+        let text = format!(
+            "access_key_id = {:?}\nsecret_access_key = {:?}\n",
+            key.access_key, key.secret_key
+        );
+        fs::write(&credentials, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&credentials, mode).unwrap();
+        let recipients = [self.owner.recipient(), Keypair::generate().recipient()]
+            .map(|recipient| recipient.to_string());
+        let text = format!(
+            "recipients = {recipients:?}\n\
+             [[provider]]\nname = \"bucket\"\ntype = \"s3\"\nendpoint = {:?}\n\
+             region = \"us-east-1\"\nbucket = {:?}\nprefix = {:?}\npath_style = true\n\
+             credentials_file = {credentials:?}\n\
+             [[source]]\nname = \"shop\"\npath = {:?}\nproviders = [\"bucket\"]\n",
+            self.proxy.endpoint(),
+            SeaweedFs::BUCKET,
+            self.prefix,
+            self.site.root(),
+        );
+        fs::write(self.folder.path().join("config"), text).unwrap();
+        let identity =
+            backupd_base::ExposeSecret::expose_secret(&self.owner.to_secret()).to_owned();
+        fs::write(self.folder.path().join("identity"), identity).unwrap();
+        fs::set_permissions(
+            self.folder.path().join("identity"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn daemon(&self) -> Daemon {
+        Daemon::of(&mut self.command())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = backupd(&self.data());
+        command.env("BACKUPD_CONFIG", self.folder.path().join("config"));
+        command
+    }
+
+    /// A command that is not waited for.
+    fn begin(&self, arguments: &[&str]) -> Waiting {
+        let mut command = self.command();
+        let command = command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Waiting(command.spawn().unwrap())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Value {
+        let output = self
+            .command()
+            .args(arguments)
+            .arg("--json")
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
+            panic!("{e}: {}", String::from_utf8_lossy(&output.stderr));
+        })
+    }
+
+    /// The newest job, as it stands in the database of the daemon.
+    fn stages(&self) -> Vec<(String, String)> {
+        let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
+        let mut query = db
+            .prepare(
+                "SELECT name, state FROM stages WHERE job_id = \
+                 (SELECT id FROM jobs ORDER BY rowid DESC LIMIT 1) ORDER BY position",
+            )
+            .unwrap();
+        let rows = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    }
+
+    fn job(&self) -> (String, String) {
+        let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
+        db.query_row(
+            "SELECT state, error FROM jobs ORDER BY rowid DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap()
+    }
+
+    fn events(&self) -> Vec<String> {
+        let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
+        let mut query = db
+            .prepare(
+                "SELECT kind FROM events WHERE job_id = \
+                 (SELECT id FROM jobs ORDER BY rowid DESC LIMIT 1)",
+            )
+            .unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    }
+
+    fn until_running(&self, stage: &str) {
+        poll_until(Duration::from_secs(60), stage, || {
+            let running = ("RUNNING", stage);
+            let is = |(name, state): &(String, String)| {
+                (state.trim_matches('"'), name.as_str()) == running
+            };
+            // The job may not be there yet.
+            (self.data().join("agent.db").exists() && self.stages().iter().any(is)).then_some(())
+        });
+    }
+
+    fn until_seen(&self, matches: impl Fn(&Request) -> bool) {
+        poll_until(Duration::from_secs(60), "request", || {
+            self.proxy.seen().iter().any(&matches).then_some(())
+        });
+    }
+
+    /// Objects and open uploads in the bucket, seen past the proxy.
+    fn traces(&self) -> Vec<String> {
+        let all = s3(&self.bucket.endpoint(), self.bucket.full_key(), self.prefix);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let objects = runtime.block_on(all.list("tenants/")).unwrap();
+        let open = runtime.block_on(all.open_uploads("tenants/")).unwrap();
+        let objects = objects.into_iter().map(|o| o.key.to_string());
+        objects.chain(open.into_iter().map(|o| o.id)).collect()
+    }
+
+    /// The daemon starts again and tells what became of the job.
+    fn told(&self, state: &str) -> Daemon {
+        let daemon = self.daemon();
+        poll_until(Duration::from_secs(60), "end of the job", || {
+            (self.job().0.trim_matches('"') == state).then_some(())
+        });
+        let kind = format!("job.{}", state.to_lowercase());
+        assert_eq!(self.events(), [kind]);
+        let jobs = self.data().join("jobs");
+        assert!(
+            jobs.read_dir()
+                .map_or(true, |mut list| list.next().is_none())
+        );
+        daemon
+    }
+
+    fn failed_and_clean(&self) {
+        let _daemon = self.told("FAILED");
+        assert!(self.job().1.contains("interrupted"), "{:?}", self.job());
+        poll_until(Duration::from_secs(60), "clean bucket", || {
+            self.traces().is_empty().then_some(())
+        });
+        assert_eq!(self.run(&["snapshots"]).as_array().unwrap().len(), 0);
+        // And nothing stands in the way of the next one.
+        self.proxy.set(|_| None);
+        assert!(self.begin(&["backup", "shop"]).success());
+    }
+}
+
+/// A child that is ended with this.
+struct Waiting(Child);
+
+impl Waiting {
+    fn success(&mut self) -> bool {
+        self.0.wait().unwrap().success()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn is_put(request: &Request, part: &str) -> bool {
+    request.method == "PUT" && request.target.contains(part)
+}
+
+#[test]
+fn killed_during_the_dump() {
+    let server = Server::new("cut-dump");
+    let mut daemon = server.daemon();
+    let holding = Holding::new(
+        &server.database,
+        server.site.database(),
+        "LOCK TABLES wp_posts WRITE",
+    );
+    let _backup = server.begin(&["backup", "shop"]);
+    server.until_running("backup_db");
+    poll_until(Duration::from_secs(30), "spool", || {
+        let jobs = server.data().join("jobs").read_dir().ok()?;
+        jobs.flatten().next()
+    });
+    daemon.kill();
+    drop(holding);
+    server.failed_and_clean();
+}
+
+#[test]
+fn killed_while_files_stream_into_the_bucket() {
+    let server = Server::new("cut-files");
+    let mut daemon = server.daemon();
+    server
+        .proxy
+        .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
+    let _backup = server.begin(&["backup", "shop"]);
+    server.until_seen(|r| is_put(r, "partNumber"));
+    server.until_running("backup_files");
+    assert!(!server.traces().is_empty());
+    daemon.kill();
+    server.proxy.set(|_| None);
+    server.failed_and_clean();
+}
+
+#[test]
+fn killed_between_archive_and_manifest() {
+    let server = Server::new("cut-index");
+    let mut daemon = server.daemon();
+    server
+        .proxy
+        .fail(99, |r| is_put(r, "meta.json"), Fault::Hang);
+    let _backup = server.begin(&["backup", "shop"]);
+    server.until_seen(|r| is_put(r, "meta.json"));
+    server.until_running("upload_remote");
+    assert!(!server.traces().is_empty());
+    daemon.kill();
+    server.proxy.set(|_| None);
+    server.failed_and_clean();
+}
+
+#[test]
+fn killed_before_the_manifest_arrived() {
+    let server = Server::new("cut-manifest");
+    let mut daemon = server.daemon();
+    server
+        .proxy
+        .fail(99, |r| is_put(r, "manifest.json"), Fault::Hang);
+    let _backup = server.begin(&["backup", "shop"]);
+    server.until_seen(|r| is_put(r, "manifest.json"));
+    daemon.kill();
+    server.proxy.set(|_| None);
+    server.failed_and_clean();
+}
+
+#[test]
+fn killed_after_the_manifest_arrived_the_snapshot_counts() {
+    let server = Server::new("cut-late");
+    let mut daemon = server.daemon();
+    // The manifest is put; the look at it never returns.
+    server.proxy.set(|request| {
+        let looks = request.method == "HEAD" && request.target.contains("manifest.json");
+        looks.then_some(Fault::Hang)
+    });
+    let _backup = server.begin(&["backup", "shop"]);
+    poll_until(Duration::from_secs(60), "manifest", || {
+        let there = server.traces().iter().any(|t| t.ends_with("manifest.json"));
+        there.then_some(())
+    });
+    daemon.kill();
+    server.proxy.set(|_| None);
+    let _daemon = server.told("COMPLETED");
+    assert_eq!(server.run(&["snapshots"]).as_array().unwrap().len(), 1);
+    assert_eq!(server.traces().len(), 4);
+}
+
+#[test]
+fn killed_in_the_middle_of_a_restore_in_place() {
+    let server = Server::new("cut-restore");
+    let mut daemon = server.daemon();
+    assert!(server.begin(&["backup", "shop"]).success());
+    let root = server.site.root();
+    fs::write(root.join("wp-content/shell.php"), "<?php evil();").unwrap();
+    execute(
+        &server.database,
+        &server.site,
+        "DELETE FROM wp_posts WHERE ID % 2 = 0",
+    );
+    let before = server.folder.path().join("before");
+    copy(root, &before);
+    let rows = dump(&server.database, server.site.database());
+
+    let holding = Holding::new(
+        &server.database,
+        server.site.database(),
+        "BEGIN; SELECT COUNT(*) FROM wp_posts",
+    );
+    let snapshot = server.run(&["snapshots"])[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let identity = server.folder.path().join("identity");
+    let _restore = server.begin(&[
+        "restore",
+        &snapshot,
+        "--in-place",
+        "--identity",
+        identity.to_str().unwrap(),
+    ]);
+    server.until_running("restore_db");
+    assert!(!root.join("wp-content/shell.php").exists());
+    daemon.kill();
+    drop(holding);
+
+    let _daemon = server.told("FAILED");
+    assert!(
+        server.job().1.contains("as it was before"),
+        "{:?}",
+        server.job()
+    );
+    assert_same_tree(&before.join("wp-content"), &root.join("wp-content"));
+    assert!(dump(&server.database, server.site.database()) == rows);
+    assert_eq!(leftovers(root), [""; 0]);
+    assert!(only_empty(&server.data().join("formers")));
+}
+
+fn only_empty(folder: &Path) -> bool {
+    folder
+        .read_dir()
+        .map_or(true, |mut list| list.next().is_none())
+}

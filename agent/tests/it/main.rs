@@ -1,0 +1,20 @@
+//! The agent on real parts: its work inside this process, and from outside over its socket, as a
+//! process, and with somebody in between.
+#![allow(clippy::unwrap_used)] // a panic is the report
+
+mod access;
+mod backup;
+mod by_hand;
+mod command_line;
+mod cut_short;
+mod disturbed;
+mod enrolment;
+mod flood;
+mod in_between;
+mod in_place;
+mod killed;
+mod live;
+mod node;
+mod secrets;
+mod site;
+mod support;
