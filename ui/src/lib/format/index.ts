@@ -1,0 +1,4 @@
+export * from './number';
+export * from './path';
+export * from './speed';
+export * from './time';

@@ -1,0 +1,7 @@
+/** Runs on the nodes. */
+
+import { backend } from '$/lib/backend';
+
+export const listJobs = (nodeId: string) => backend().jobsList(nodeId);
+export const startBackup = (sourceId: string) => backend().jobStart(sourceId);
+export const stopJob = (nodeId: string, jobId: string) => backend().jobStop(nodeId, jobId);

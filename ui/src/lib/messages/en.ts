@@ -1,0 +1,28 @@
+/** The words in English. Sentence case; no full stop in labels and titles, one in sentences. */
+
+import { enrol } from './en/enrol';
+import { common, app } from './en/frame';
+import { jobs, tasks } from './en/jobs';
+import { nodes, node, sites } from './en/nodes';
+import { overview, protection, needs } from './en/overview';
+import { setup } from './en/setup';
+import { snapshots, restore } from './en/snapshots';
+import { storage } from './en/storage';
+
+export const en = {
+  common,
+  app,
+  setup,
+  overview,
+  protection,
+  needs,
+  nodes,
+  node,
+  sites,
+  jobs,
+  tasks,
+  snapshots,
+  restore,
+  storage,
+  enrol,
+};

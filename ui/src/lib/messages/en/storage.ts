@@ -1,0 +1,83 @@
+/** Stores. */
+
+import { bytes, plural } from '$/lib/format';
+
+export const storage = {
+  title: 'Storage',
+  listing: 'Could not list the stores',
+  summary: (n: number, size: number) => `${plural(n, 'store')} · ${bytes(size)} of snapshots`,
+  none: 'Snapshots have nowhere to go yet',
+  emptyTitle: 'No store yet',
+  emptyText:
+    'A store is where snapshots go: a bucket at any S3 provider, or a folder on the server itself. Each server brings a folder of its own; add a bucket to be safe when the server is lost.',
+  add: 'Add store',
+  columns: { name: 'Name', kind: 'Kind', place: 'Where', sources: 'Sources', stored: 'Stored' },
+  kinds: { local: 'Folder', s3: 'S3 bucket' },
+  test: 'Test connection',
+  testing: 'Could not test the connection',
+  testTitle: (name: string) => `Test of ${name}`,
+  usable: 'It can be used',
+  usableWithCare: 'It can be used, with care',
+  notUsable: 'Backups would fail',
+  levels: { good: 'Good', warning: 'To be known', bad: 'Bad' },
+  checks: {
+    write: 'Write',
+    read: 'Read',
+    list: 'List',
+    multipart: 'Large uploads',
+    no_overwrite: 'No overwriting',
+    delete: 'Delete',
+    checksum: 'Checksums',
+    clock: 'Clock',
+  } as Record<string, string>,
+  remove: 'Remove…',
+  removeTitle: (name: string) => `Remove ${name}?`,
+  removeVerb: 'Remove store',
+  removeText:
+    'Backupd forgets the store and its credentials. Nothing in it is deleted, but its snapshots cannot be restored from here until it is added again.',
+  removeUsed: (n: number) =>
+    `${plural(n, 'source')} still ${n === 1 ? 'uses' : 'use'} it. Stop protecting ${n === 1 ? 'it' : 'them'} first.`,
+  onNode: (node: string) => `on ${node}`,
+  addTitle: 'Add a store',
+  addText:
+    'Snapshots are encrypted on the server before they are sent: the provider cannot read them.',
+  preset: 'Provider',
+  presets: {
+    aws: 'Amazon S3',
+    b2: 'Backblaze B2',
+    r2: 'Cloudflare R2',
+    wasabi: 'Wasabi',
+    custom: 'Other S3 (MinIO, Garage …)',
+    local: 'Folder on the server',
+  },
+  name: 'Name',
+  nameExample: 'Off-site bucket',
+  region: 'Region',
+  account: 'Account id',
+  endpoint: 'Endpoint',
+  bucket: 'Bucket',
+  prefix: 'Prefix',
+  prefixHint: 'Optional. Everything is kept below it.',
+  pathStyle: 'Bucket in the path',
+  pathStyleHint: 'What most self-hosted servers need.',
+  accessKey: 'Access key id',
+  secretKey: 'Secret access key',
+  secretHint: 'Kept in the keyring, given sealed to your servers, never shown again.',
+  localPath: 'Folder',
+  localHint:
+    'A whole path on the server. A snapshot there does not survive the server: best beside a bucket.',
+  submit: 'Add store',
+  adding: 'Could not add the store',
+  wrong: {
+    name: 'Enter a name.',
+    region: 'Enter the region, as the provider writes it.',
+    account: 'Enter the account id: 32 letters and digits.',
+    endpoint: 'Enter an address that begins with https:// or http://.',
+    bucket: 'Enter the bucket’s name: 3 to 63 lower-case letters, digits, dots and hyphens.',
+    accessKey: 'Enter the access key id.',
+    secretKey: 'Enter the secret access key.',
+    path: 'Enter a whole path, such as /srv/backups.',
+  },
+  insecure:
+    'The line is not encrypted. Snapshots are all the same, but whoever listens can interfere with requests.',
+};

@@ -1,0 +1,5 @@
+/** The state of everything at once. */
+
+import { backend } from '$/lib/backend';
+
+export const getOverview = () => backend().overviewGet();
