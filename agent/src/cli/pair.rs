@@ -40,7 +40,7 @@ pub(super) fn invitation(window: &WindowAnswer) -> String {
         .max(0) as u64;
     format!(
         "
-  Enrol this server: in Backupd choose \"Add server\" and type
+  Enrol this server: in Backupd choose \"Add node\" and type
 
     code      {}
     address   {}

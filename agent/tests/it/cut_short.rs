@@ -4,7 +4,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -305,10 +308,12 @@ fn killed_before_the_manifest_arrived() {
 fn killed_after_the_manifest_arrived_the_snapshot_counts() {
     let server = Server::new("cut-late");
     let mut daemon = server.daemon();
-    // The manifest is put; the look at it never returns.
-    server.proxy.set(|request| {
+    // The manifest is put; the look at it afterwards never returns.
+    let put = AtomicBool::new(false);
+    server.proxy.set(move |request| {
+        put.fetch_or(is_put(request, "manifest.json"), Ordering::SeqCst);
         let looks = request.method == "HEAD" && request.target.contains("manifest.json");
-        looks.then_some(Fault::Hang)
+        (looks && put.load(Ordering::SeqCst)).then_some(Fault::Hang)
     });
     let _backup = server.begin(&["backup", "shop"]);
     poll_until(Duration::from_secs(60), "manifest", || {

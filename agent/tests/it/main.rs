@@ -14,6 +14,7 @@ mod in_between;
 mod in_place;
 mod killed;
 mod live;
+mod loads;
 mod node;
 mod secrets;
 mod site;

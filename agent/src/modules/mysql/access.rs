@@ -2,8 +2,8 @@
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
-    io::Write as _,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -89,6 +89,11 @@ impl Access {
         line("default-character-set", "utf8mb4");
         let path = folder.join("client.cnf");
         let what = || format!("write {}", path.display());
+        // A former process that was killed may have left its own.
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).with_context(what),
+            _ => {}
+        }
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -168,7 +173,7 @@ impl OptionFile {
 
 impl Drop for OptionFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.path);
     }
 }
 
