@@ -12,8 +12,7 @@ use tempfile::TempDir;
 /// The server.
 pub struct Server {
     site: WordPress,
-    // Serves the site's database.
-    _database: MariaDb,
+    database: MariaDb,
     agent: Running,
     // The agent's data: gone after it.
     _data: TempDir,
@@ -35,7 +34,7 @@ impl Server {
         let agent = App::build(config).unwrap().spawn().await.unwrap();
         Self {
             site,
-            _database: database,
+            database,
             agent,
             _data: data,
         }
@@ -59,6 +58,16 @@ impl Server {
     /// The web root of the site.
     pub fn site(&self) -> &Path {
         self.site.root()
+    }
+
+    /// Asserts that a dump, loaded anew, holds what the site's database holds.
+    pub fn assert_same_database(&self, dump: &Path) {
+        let fresh = self.database.create_database("restored").name;
+        self.database.load(&fresh, dump).unwrap();
+        let sums = |name: &str| self.database.checksums(name);
+        let site = sums(&self.site.database().name);
+        assert!(site.contains_key("wp_posts"), "{site:?}");
+        assert_eq!(sums(&fresh), site);
     }
 
     /// Stops the agent.

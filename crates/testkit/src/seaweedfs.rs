@@ -178,6 +178,13 @@ impl SeaweedFs {
         assert!(make_bucket(self.filer_port, name), "make bucket {name}");
     }
 
+    /// Whether a folder of the bucket [`BUCKET`](Self::BUCKET) is there.
+    #[must_use]
+    pub fn holds(&self, folder: &str) -> bool {
+        let path = format!("/buckets/{}/{folder}", Self::BUCKET);
+        http::request("GET", self.filer_port, &path).is_ok_and(|answer| answer.status == 200)
+    }
+
     /// The process id, to measure it or to hurt it.
     #[must_use]
     pub fn process_id(&self) -> u32 {

@@ -120,6 +120,17 @@ impl<'a> App<'a> {
             .await;
     }
 
+    /// Opens a list to choose from, and takes the entry that says `label`.
+    pub async fn choose(&self, testid: &str, label: &str) {
+        self.click(testid).await;
+        let path = format!("//*[@role='option'][starts-with(normalize-space(.), '{label}')]");
+        let query = self.page.query(By::XPath(path)).wait(PATIENCE, POLL);
+        let found = query.and_clickable().first().await;
+        let what = format!("no {label} in {testid}");
+        let entry = self.or_explain(found, &what).await;
+        self.or_explain(entry.click().await, &what).await;
+    }
+
     /// What the element says.
     pub async fn text(&self, testid: &str) -> String {
         let said = self.find(testid).await.text().await;
