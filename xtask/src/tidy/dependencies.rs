@@ -6,7 +6,8 @@ use super::subject::{Finding, Package, Subject};
 /// In tests a package may also use the agent and the test kit, but never the window.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("backupd-base", &[]),
-    ("backupd-protocol", &["backupd-base"]),
+    ("backupd-policy", &["backupd-base"]),
+    ("backupd-protocol", &["backupd-base", "backupd-policy"]),
     ("backupd-archive", &["backupd-base"]),
     ("backupd-storage", &["backupd-base"]),
     ("backupd-registry", &["backupd-base"]),
@@ -15,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "backupd",
         &[
             "backupd-base",
+            "backupd-policy",
             "backupd-protocol",
             "backupd-archive",
             "backupd-storage",
@@ -24,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "backupd-master",
         &[
             "backupd-base",
+            "backupd-policy",
             "backupd-protocol",
             "backupd-archive",
             "backupd-storage",
@@ -57,6 +60,10 @@ const NEVER: &[(&str, &[&str])] = &[
         &["tokio", "hyper", "reqwest", "rustls", "backupd-storage"],
     ),
     ("backupd-base", &["tokio", "hyper", "reqwest", "rustls"]),
+    (
+        "backupd-policy",
+        &["tokio", "hyper", "reqwest", "rustls", "rusqlite"],
+    ),
 ];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
