@@ -13,7 +13,8 @@ pub fn in_child(name: &str, uid: Option<u32>, part: impl FnOnce()) -> bool {
         part();
         return false;
     }
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    // Not its path: the folders above it may be closed to that user.
+    let mut command = Command::new("/proc/self/exe");
     command
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(PART, name);
