@@ -39,8 +39,8 @@ impl Way<'_> {
     async fn type_code(&self, code: &str) {
         for (i, symbol) in code.chars().enumerate() {
             let id = format!("enrol-code-{i}");
-            let sent = self.app.find(&id).await.send_keys(symbol.to_string());
-            sent.await.unwrap();
+            let field = self.app.find(&id).await;
+            field.send_keys(symbol.to_string()).await.unwrap();
         }
     }
 
