@@ -216,12 +216,12 @@ impl<'a> Stage<'a> {
         command(Path::new(program), &self.environment)
     }
 
-    /// Starts a program whose standard output and error go to its log.
+    /// Starts a program whose standard output goes to its log, and what it complains of beside it.
     fn daemon(&self, program: &str, arguments: impl FnOnce(&mut Command)) -> Child {
         let log = File::create(self.log(program)).expect("create a log");
         let mut command = self.command(program);
         command.stdin(Stdio::null());
-        command.stderr(log.try_clone().expect("share a log"));
+        command.stderr(File::create(self.log(&format!("{program}-errors"))).expect("create a log"));
         command.stdout(log);
         arguments(&mut command);
         spawn(command)

@@ -28,6 +28,13 @@ const POLL: Duration = Duration::from_millis(50);
 const PAINTED: &str =
     "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));";
 
+/// Whether an element can be seen. WebDriver's own answer is no for text that is cut off with an
+/// ellipsis.
+const SHOWN: &str = "
+    const { width, height } = arguments[0].getBoundingClientRect();
+    return width > 0 && height > 0 && arguments[0].checkVisibility({ visibilityProperty: true });
+";
+
 /// How long the page may take to show what is asked of it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -94,13 +101,18 @@ impl<'a> App<'a> {
 
     /// [`App::find`] for what takes longer.
     pub async fn find_within(&self, testid: &str, within: Duration) -> WebElement {
-        let found = self.query(testid, within).and_displayed().first().await;
+        let found = self
+            .query(testid, within)
+            .with_filter(is_shown)
+            .first()
+            .await;
         self.or_explain(found, &format!("no {testid}")).await
     }
 
     /// Clicks the element once it can be clicked.
     pub async fn click(&self, testid: &str) {
-        let found = self.query(testid, PATIENCE).and_clickable().first().await;
+        let found = self.query(testid, PATIENCE).and_enabled();
+        let found = found.with_filter(is_shown).first().await;
         let element = self
             .or_explain(found, &format!("no {testid} to click"))
             .await;
@@ -125,7 +137,7 @@ impl<'a> App<'a> {
         self.click(testid).await;
         let path = format!("//*[@role='option'][starts-with(normalize-space(.), '{label}')]");
         let query = self.page.query(By::XPath(path)).wait(PATIENCE, POLL);
-        let found = query.and_clickable().first().await;
+        let found = query.with_filter(is_shown).first().await;
         let what = format!("no {label} in {testid}");
         let entry = self.or_explain(found, &what).await;
         self.or_explain(entry.click().await, &what).await;
@@ -156,7 +168,7 @@ impl<'a> App<'a> {
     ) -> WebElement {
         let query = self.query(testid, within);
         let query = query.with_attribute(attribute.to_owned(), value.to_owned());
-        let found = query.and_displayed().first().await;
+        let found = query.with_filter(is_shown).first().await;
         self.or_explain(found, &format!("no {testid} with {attribute}={value}"))
             .await
     }
@@ -208,6 +220,13 @@ impl<'a> App<'a> {
             }
         }
     }
+}
+
+async fn is_shown(element: WebElement) -> WebDriverResult<bool> {
+    let page = element.handle();
+    let shown = page.execute(SHOWN, vec![element.to_json()?]).await;
+    // An element that was replaced meanwhile is not shown; its successor is asked next.
+    Ok(shown.is_ok_and(|shown| shown.json().as_bool() == Some(true)))
 }
 
 fn driver_program() -> PathBuf {
