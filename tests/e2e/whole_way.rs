@@ -1,7 +1,7 @@
 //! The product's main job in its window: a server enrolled by its code, its WordPress backed up,
 //! looked into and restored, and every byte the same.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use backupd_testkit::{
     SeaweedFs, assert_same_tree,
@@ -179,7 +179,9 @@ async fn walk(appearance: Appearance, look: &'static str, bucket: Option<&Seawee
     way.back_up(bucket.map(|_| "Bucket")).await;
     way.restore().await;
 
-    let restored = session.folder().join("restored");
+    let mut landed = fs::read_dir(session.folder().join("restored")).unwrap();
+    let restored = landed.next().unwrap().unwrap().path();
+    assert!(landed.next().is_none(), "more than one restore");
     assert_same_tree(
         &server.site().join("wp-content"),
         &restored.join("files/wp-content"),

@@ -153,8 +153,11 @@ fn extract(
     })
 }
 
-/// A folder of its own inside of the one chosen, named after the snapshot by ids only.
+/// A folder of its own inside of the one chosen, named after the snapshot by ids only. The chosen
+/// one is made if it is not there yet.
 fn fresh_folder(plan: &Plan) -> Result<PathBuf> {
+    std::fs::create_dir_all(&plan.folder)
+        .with_context(|| format!("make {}", plan.folder.display()))?;
     let id = plan.opened.id.as_str();
     // The end of an id is its random part.
     let short = &id[id.len().saturating_sub(8)..];
@@ -215,8 +218,8 @@ mod tests {
     #[tokio::test]
     async fn each_restore_lands_in_a_folder_of_its_own() {
         let (store, opened) = snapshot(&[("files/a", "one"), ("files/b", "two")]).await;
-        let target = store.path().join("target");
-        std::fs::create_dir(&target).unwrap();
+        // Somebody typed it: it is made.
+        let target = store.path().join("not/there/yet");
         let (whole, plan) = run(opened, &[], &target, false).await;
         let whole = PathBuf::from(whole.unwrap().landed_in.unwrap());
         let (some, plan) = run(plan.opened, &["files/b"], &target, false).await;

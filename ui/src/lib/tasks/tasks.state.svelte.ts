@@ -20,11 +20,13 @@ export class TasksState {
     return this.shown.filter(({ state }) => state === 'running');
   }
 
-  /** A task as it is now. */
+  /** A task as it is now. What a call answers may be older than what an event said meanwhile. */
   readonly heard = (task: TaskView): void => {
+    const at = this.#tasks.findIndex(({ id }) => id === task.id);
+    const known = this.#tasks[at];
+    if (known && known.state !== 'running' && task.state === 'running') return;
     if (task.state === 'running') speeds.note(task.id, task.progress);
     else speeds.forget(task.id);
-    const at = this.#tasks.findIndex(({ id }) => id === task.id);
     this.#tasks = at < 0 ? [task, ...this.#tasks] : this.#tasks.with(at, task);
   };
 
