@@ -46,7 +46,7 @@ export const node = {
   disk: 'Disk I/O',
   network: 'Network',
   read: 'read',
-  written: 'written',
+  written: 'write',
   received: 'in',
   sent: 'out',
   stats: 'Could not load the history',
