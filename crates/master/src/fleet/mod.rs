@@ -14,12 +14,18 @@ use std::{
 };
 
 use backupd_base::{Code, Context as _, Error, NodeId, Result};
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Duration, timeout},
+};
 
 pub use follower::Follower;
 pub use jobs::kind_name;
 
-use crate::{Master, link::Link};
+use crate::{Master, link::Link, view::NodeState};
+
+/// A node that has just been enrolled answers at once, or something is wrong.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The nodes that are followed.
 #[derive(Default)]
@@ -74,6 +80,15 @@ impl Master {
         let followed = self.core().fleet.map().remove(id);
         if let Some(mut followed) = followed {
             followed.tasks.shutdown().await;
+        }
+    }
+
+    /// Waits until a node that is followed anew has answered, or is known not to; not for long.
+    pub(crate) async fn meet(&self, id: &NodeId) {
+        if let Ok(follower) = self.core().fleet.get(id) {
+            let mut conditions = follower.conditions();
+            let met = conditions.wait_for(|c| c.state != NodeState::Connecting);
+            let _ = timeout(FIRST_ANSWER, met).await;
         }
     }
 
