@@ -91,6 +91,7 @@ impl Master {
             settings: settings.as_object().cloned().unwrap_or_default(),
             providers: provider_ids.to_vec(),
             recipients: vec![tenant.recipient, tenant.recovery_recipient],
+            retention: None,
         };
         let row = SourceRow {
             id: source.id.clone(),

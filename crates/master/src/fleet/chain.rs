@@ -112,6 +112,7 @@ pub fn verified(
         manifest_sha256: sha256.clone(),
         consistent: manifest.consistent,
         warnings: listed.warnings.clone(),
+        held: listed.held,
     };
     let row = SnapshotRow {
         id: snapshot.id.clone(),
@@ -235,6 +236,7 @@ mod tests {
                 manifest_sha256: signed.sha256().to_string(),
                 consistent: true,
                 warnings: Vec::new(),
+                held: false,
             };
             (listed, signed.bytes().to_vec())
         }
