@@ -8,6 +8,7 @@ mod overview;
 mod provider_input;
 mod providers;
 mod restores;
+mod retention;
 mod setup;
 mod snapshots;
 mod sources;
@@ -16,6 +17,7 @@ mod verdict;
 
 pub(crate) use enrol::Attempts;
 pub(crate) use providers::bucket;
+pub(crate) use sources::as_told;
 
 use backupd_base::{Code, Error, Result};
 

@@ -4,6 +4,8 @@ use std::{collections::HashMap, path::PathBuf};
 
 use backupd_base::{Result, SnapshotId, SourceId};
 
+use backupd_protocol::Snapshot;
+
 use super::parsed;
 use crate::{
     Master,
@@ -30,8 +32,14 @@ impl Master {
             // The registry's foreign keys keep both.
             let source = sources.get(&row.source_id)?;
             let node_name = nodes.get(&source.node_id)?;
+            // What the body was written with may have changed since.
+            let now = |snapshot: Snapshot| Snapshot {
+                providers: row.providers.clone(),
+                held: row.held,
+                ..snapshot
+            };
             Some(parsed("snapshot", &row.body).map(|snapshot| SnapshotView {
-                snapshot,
+                snapshot: now(snapshot),
                 source_name: source.name.clone(),
                 node_id: source.node_id.clone(),
                 node_name: (*node_name).to_owned(),

@@ -15,6 +15,7 @@ use crate::{
     Master,
     fleet::kind_name,
     link::Link,
+    retention::rule_of,
     view::{MasterEvent, NodeState, SourceView},
 };
 
@@ -107,6 +108,7 @@ impl Master {
             head_sequence: 0,
             head_sha256: None,
             refused: None,
+            retention: None,
         };
         let route = format!("sources/{}", source.id);
         link.put(&route, &source).await?;
@@ -215,6 +217,20 @@ impl Master {
             sealed_credentials,
         })
     }
+}
+
+/// A source as its node is told of it.
+pub(crate) fn as_told(row: &SourceRow) -> Result<Source> {
+    Ok(Source {
+        id: row.id.clone(),
+        tenant_id: row.tenant_id.clone(),
+        name: row.name.clone(),
+        module: row.module.clone(),
+        settings: parsed("settings", &row.settings)?,
+        providers: row.providers.clone(),
+        recipients: row.recipients.clone(),
+        retention: rule_of(row)?,
+    })
 }
 
 /// age-encrypts a secret to a node's own key, armored.

@@ -6,6 +6,7 @@ mod enrolment;
 mod presence;
 mod recovery;
 mod relay;
+mod retention;
 mod tampering;
 #[path = "../../src/testing.rs"]
 #[allow(dead_code)]
