@@ -5,6 +5,7 @@
 //! Deliberately not here: what the rows mean, and the wire types inside the JSON.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod adoption;
 mod column;
 mod events;
 mod jobs;

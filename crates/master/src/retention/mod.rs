@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub use keeper::Keeper;
-pub use survey::{Survey, candidates};
+pub use survey::{Survey, candidates, is_whole};
 
 /// Whose days, weeks and months they are: the agents decide over the same snapshots.
 pub const ZONE: Tz = Tz::UTC;

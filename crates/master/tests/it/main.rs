@@ -4,6 +4,7 @@
 
 mod enrolment;
 mod presence;
+mod reconcile;
 mod recovery;
 mod relay;
 mod retention;
