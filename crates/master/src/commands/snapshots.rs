@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 use backupd_base::{Result, SnapshotId, SourceId};
 
 use backupd_protocol::Snapshot;
+use backupd_registry::SnapshotRow;
 
 use super::parsed;
 use crate::{
@@ -12,6 +13,16 @@ use crate::{
     snapshot::{restore, verify},
     view::{FileEntry, SnapshotView, TaskView},
 };
+
+/// A snapshot as the catalogue has it now: stores and hold may have changed since it came in.
+pub(super) fn shown(row: &SnapshotRow) -> Result<Snapshot> {
+    let snapshot: Snapshot = parsed("snapshot", &row.body)?;
+    Ok(Snapshot {
+        providers: row.providers.clone(),
+        held: row.held,
+        ..snapshot
+    })
+}
 
 impl Master {
     /// The snapshots of one source or of all, newest first.
@@ -32,14 +43,8 @@ impl Master {
             // The registry's foreign keys keep both.
             let source = sources.get(&row.source_id)?;
             let node_name = nodes.get(&source.node_id)?;
-            // What the body was written with may have changed since.
-            let now = |snapshot: Snapshot| Snapshot {
-                providers: row.providers.clone(),
-                held: row.held,
-                ..snapshot
-            };
-            Some(parsed("snapshot", &row.body).map(|snapshot| SnapshotView {
-                snapshot: now(snapshot),
+            Some(shown(row).map(|snapshot| SnapshotView {
+                snapshot,
                 source_name: source.name.clone(),
                 node_id: source.node_id.clone(),
                 node_name: (*node_name).to_owned(),

@@ -9,6 +9,7 @@ use chrono::Utc;
 
 use super::{
     checked_name, parsed,
+    snapshots::shown,
     verdict::{path_of, view},
 };
 use crate::{
@@ -37,7 +38,8 @@ impl Master {
             .await?;
         let mut newest = HashMap::new();
         for (row, count) in snapshots {
-            newest.insert(row.source_id, (parsed("snapshot", &row.body)?, count));
+            let snapshot = shown(&row)?;
+            newest.insert(row.source_id, (snapshot, count));
         }
         let mut runs: HashMap<SourceId, Vec<Job>> = HashMap::new();
         for row in jobs {

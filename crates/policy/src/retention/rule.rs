@@ -26,11 +26,11 @@ pub struct Retention {
     pub yearly: u32,
     /// All from the so many days (of 24 hours) before the newest one: counted from it and not from
     /// today, a source that is no longer backed up is not emptied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub keep_within_days: Option<u32>,
     /// What all together may take up in one store, in bytes. Beyond it the oldest go, whatever the
     /// counts say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub quota_bytes: Option<u64>,
 }
 
