@@ -2,6 +2,5 @@
 //!
 //! Pure: the time is an argument, nothing is read, written or waited for. The agent runs by these
 //! decisions, the master shows them beforehand, and a simulated month is as good as a real one.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod retention;

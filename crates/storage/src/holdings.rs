@@ -89,8 +89,6 @@ pub async fn remove_snapshot(storage: &dyn Storage, prefix: &SnapshotPrefix) -> 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use bytes::Bytes;
 
     use super::*;
