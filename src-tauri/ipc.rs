@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use backupd_base::{Code, Context as _, Error, JobId, NodeId, ProviderId, SnapshotId, SourceId};
 use backupd_master::view::{
     CredentialsInput, ErrorView, FileEntry, FoundSite, Job, NodeJob, NodeView, OverviewView,
-    ProviderKind, ProviderTest, ProviderView, RestoreStarted, SetupStatus, SnapshotView,
-    SourceView, StatsHistory, StatsRange, TaskView, TenantView,
+    ProviderKind, ProviderTest, ProviderView, Rebuilt, Reconciliation, RecoveryKeyInput,
+    RestoreStarted, Retention, RetentionPreview, SetupStatus, SnapshotView, SourceView,
+    StatsHistory, StatsRange, TaskView, TenantView,
 };
 use tauri::{AppHandle, State, Wry};
 use tauri_specta::{Builder, collect_commands, collect_events};
@@ -39,6 +40,8 @@ pub fn builder() -> Builder<Wry> {
             sources_list,
             source_protect,
             source_remove,
+            source_retention,
+            retention_preview,
             jobs_list,
             job_get,
             job_start,
@@ -46,6 +49,8 @@ pub fn builder() -> Builder<Wry> {
             snapshots_list,
             snapshot_files,
             snapshot_verify,
+            snapshot_hold,
+            snapshots_adopt,
             snapshot_restore,
             snapshot_restore_in_place,
             restore_confirm,
@@ -58,6 +63,9 @@ pub fn builder() -> Builder<Wry> {
             provider_add,
             provider_test,
             provider_remove,
+            provider_manage,
+            provider_reconcile,
+            catalogue_rebuild,
         ])
         .events(collect_events![FromMaster])
         // What goes in and what comes out look alike: one TypeScript type each.
@@ -191,6 +199,34 @@ async fn source_remove(core: Core<'_>, source_id: SourceId) -> Answer<()> {
 
 #[tauri::command]
 #[specta::specta]
+async fn source_retention(
+    core: Core<'_>,
+    source_id: SourceId,
+    retention: Option<Retention>,
+) -> Answer<()> {
+    Ok(core
+        .master()
+        .await?
+        .source_retention(&source_id, retention)
+        .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn retention_preview(
+    core: Core<'_>,
+    source_id: SourceId,
+    retention: Retention,
+) -> Answer<RetentionPreview> {
+    Ok(core
+        .master()
+        .await?
+        .retention_preview(&source_id, &retention)
+        .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
 async fn jobs_list(core: Core<'_>, node_id: NodeId) -> Answer<Vec<Job>> {
     Ok(core.master().await?.jobs_list(&node_id).await?)
 }
@@ -241,6 +277,30 @@ async fn snapshot_files(
 #[specta::specta]
 async fn snapshot_verify(core: Core<'_>, snapshot_id: SnapshotId) -> Answer<TaskView> {
     Ok(core.master().await?.snapshot_verify(&snapshot_id).await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn snapshot_hold(core: Core<'_>, snapshot_id: SnapshotId, held: bool) -> Answer<()> {
+    Ok(core
+        .master()
+        .await?
+        .snapshot_hold(&snapshot_id, held)
+        .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn snapshots_adopt(
+    core: Core<'_>,
+    provider_id: ProviderId,
+    snapshot_ids: Vec<SnapshotId>,
+) -> Answer<Vec<SnapshotId>> {
+    Ok(core
+        .master()
+        .await?
+        .snapshots_adopt(&provider_id, &snapshot_ids)
+        .await?)
 }
 
 #[tauri::command]
@@ -339,6 +399,46 @@ async fn provider_test(
 #[specta::specta]
 async fn provider_remove(core: Core<'_>, provider_id: ProviderId) -> Answer<()> {
     Ok(core.master().await?.provider_remove(&provider_id).await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn provider_manage(
+    core: Core<'_>,
+    provider_id: ProviderId,
+    credentials: Option<CredentialsInput>,
+) -> Answer<()> {
+    Ok(core
+        .master()
+        .await?
+        .provider_manage(&provider_id, credentials)
+        .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn provider_reconcile(core: Core<'_>, provider_id: ProviderId) -> Answer<Reconciliation> {
+    Ok(core
+        .master()
+        .await?
+        .provider_reconcile(&provider_id)
+        .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn catalogue_rebuild(
+    core: Core<'_>,
+    tenant_name: String,
+    kind: ProviderKind,
+    credentials: CredentialsInput,
+    recovery_key: RecoveryKeyInput,
+) -> Answer<Rebuilt> {
+    Ok(core
+        .master()
+        .await?
+        .catalogue_rebuild(&tenant_name, kind, credentials, &recovery_key.key)
+        .await?)
 }
 
 #[tauri::command]

@@ -17,7 +17,7 @@ use crate::{
     control::{WindowAnswer, socket_path},
     http,
     journal::Entry,
-    stats,
+    retention, stats,
 };
 
 /// Jobs get this long to clean up after themselves: aborting an upload is a call to its store.
@@ -107,6 +107,11 @@ impl App {
         running
             .tasks
             .spawn(async move { queue.run(shutdown).await });
+        let (parts, shutdown) = (agent.parts.clone(), agent.shutdown.clone());
+        running.tasks.spawn(async move {
+            retention::run(&parts, shutdown).await;
+            Ok(())
+        });
         running
     }
 

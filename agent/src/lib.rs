@@ -22,6 +22,7 @@ pub mod pairing;
 pub mod pipeline;
 pub mod resources;
 pub mod restore;
+pub mod retention;
 pub mod scanner;
 pub mod stats;
 pub mod store;

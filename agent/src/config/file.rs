@@ -2,7 +2,8 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use backupd_base::{Code, Error, Result};
+use backupd_base::{Code, Context as _, Error, Result};
+use backupd_policy::retention::Retention;
 use serde::Deserialize;
 
 use super::Config;
@@ -65,6 +66,9 @@ pub struct SourceEntry {
     /// Names of the stores its snapshots go to.
     #[serde(default = "this_server")]
     pub providers: Vec<String>,
+    /// Which of its snapshots stay in folders of this server; without it all do.
+    #[serde(default)]
+    pub retention: Option<Retention>,
 }
 
 fn wordpress() -> String {
@@ -114,6 +118,10 @@ pub(super) fn check(config: &Config) -> Result<()> {
                 "path of source {name:?} is {:?}; allowed is an absolute path",
                 source.path
             ));
+        }
+        if let Some(rule) = &source.retention {
+            rule.check()
+                .with_context(|| format!("retention of source {name:?}"))?;
         }
         if source.providers.is_empty() {
             return refused(format!(

@@ -27,7 +27,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use backupd_base::{Code, Error, Result};
 
@@ -81,7 +81,16 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/stop", post(jobs::stop))
         .route("/snapshots", get(snapshots::list))
+        .route("/snapshots/removed", get(snapshots::removed))
         .route("/snapshots/{id}", get(snapshots::one))
+        .route(
+            "/snapshots/{id}/hold",
+            put(snapshots::hold).delete(snapshots::release),
+        )
+        .route(
+            "/snapshots/{id}/providers/{provider_id}",
+            delete(snapshots::forget),
+        )
         .route("/snapshots/{id}/verify", post(snapshots::verify))
         .route("/snapshots/{id}/{object}", get(snapshots::object))
         .route("/restores", post(restores::create))

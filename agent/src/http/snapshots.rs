@@ -1,8 +1,12 @@
 //! `GET /snapshots`, `GET /snapshots/{id}`, and a snapshot's objects out of a store this server can
 //! read: `GET /snapshots/{id}/manifest|meta|files|download?provider=…`, with `Range`. All but
 //! `manifest` and `meta` are encrypted, and stay so. `POST /snapshots/{id}/verify` reads one back.
+//! `PUT|DELETE /snapshots/{id}/hold` keeps one from retention; `GET /snapshots/removed` says which are
+//! gone, `DELETE /snapshots/{id}/providers/{provider_id}` that the master removed one from a bucket.
 
+mod hold;
 mod object;
+mod removed;
 mod verify;
 
 use axum::{
@@ -16,7 +20,9 @@ use backupd_base::{SnapshotId, SourceId};
 use backupd_protocol::Snapshot;
 use serde::Deserialize;
 
+pub use hold::{delete as release, put as hold};
 pub use object::get as object;
+pub use removed::{forget, list as removed};
 pub use verify::create as verify;
 
 use super::{Failure, Shared, blocking};

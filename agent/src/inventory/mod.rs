@@ -200,6 +200,21 @@ impl Host for Inventory {
         self.open(&kept.with_context(|| format!("there is no provider {id}"))?)
     }
 
+    fn folder(&self, id: &ProviderId) -> Result<Option<Arc<dyn Storage>>> {
+        let kept = self.store.read(|db| providers::get(db, id))?;
+        let kept = kept.with_context(|| format!("there is no provider {id}"))?;
+        match kept.provider.kind {
+            ProviderKind::Local { .. } => self.open(&kept).map(Some),
+            ProviderKind::S3 { .. } => Ok(None),
+        }
+    }
+
+    fn provider_name(&self, id: &ProviderId) -> String {
+        let kept = self.store.read(|db| providers::get(db, id));
+        let name = kept.ok().flatten().map(|kept| kept.provider.name);
+        name.unwrap_or_else(|| id.to_string())
+    }
+
     fn node_id(&self) -> Option<NodeId> {
         let enrolled = self.store.read(enrolment::get).ok()?;
         enrolled.map(|enrolled| enrolled.node_id)

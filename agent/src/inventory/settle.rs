@@ -81,6 +81,7 @@ fn settle_sources(
                 .map(|name| providers[name].clone())
                 .collect(),
             recipients: config.recipients.clone(),
+            retention: entry.retention.clone(),
         };
         let origin = Origin::Config;
         sources::put(tx, &sources::Kept { origin, source })?;

@@ -54,6 +54,7 @@ fn entry(name: &str, path: &str) -> SourceEntry {
         path: path.into(),
         settings: toml::Table::new(),
         providers: vec![THIS_SERVER.into()],
+        retention: None,
     }
 }
 

@@ -35,6 +35,16 @@ pub trait Host: Send + Sync {
     /// `NotFound` when there is none of that id; why it cannot be opened.
     fn storage(&self, id: &ProviderId) -> Result<Arc<dyn Storage>>;
 
+    /// [`Host::storage`], of a provider that is a folder of this server; none for a bucket, where
+    /// nothing is deleted from here.
+    ///
+    /// # Errors
+    /// As [`Host::storage`].
+    fn folder(&self, id: &ProviderId) -> Result<Option<Arc<dyn Storage>>>;
+
+    /// What people call a provider.
+    fn provider_name(&self, id: &ProviderId) -> String;
+
     /// The node's id, once enrolled.
     fn node_id(&self) -> Option<NodeId>;
 

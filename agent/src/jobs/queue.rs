@@ -18,7 +18,7 @@ use crate::{
     journal::Entry,
     modules, pipeline,
     restore::{self, Request, RestoreRequest},
-    store::{jobs, snapshots},
+    store::{jobs, removals, snapshots},
 };
 
 /// Somebody waits for a restore.
@@ -231,11 +231,12 @@ impl Queue {
         if let Some(keys) = keys {
             self.0.keys().insert(job.id.clone(), keys);
         }
-        let written = self
-            .0
-            .parts
-            .store
-            .write(|tx| jobs::insert(tx, &job, request));
+        let written = self.0.parts.store.write(|tx| {
+            if let Some(snapshot) = &job.snapshot_id {
+                removals::check_stays(tx, snapshot)?;
+            }
+            jobs::insert(tx, &job, request)
+        });
         if let Err(e) = written {
             self.0.keys().remove(&job.id);
             return Err(e);

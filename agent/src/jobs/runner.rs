@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Queue, Track, queue::Inner, state};
 use crate::{
-    journal::Entry, modules::tool::NICE, pipeline, resources::Place, restore, store::jobs,
+    journal::Entry, modules::tool::NICE, pipeline, resources::Place, restore, retention,
+    store::jobs,
 };
 
 impl Queue {
@@ -89,6 +90,19 @@ impl Inner {
                 let keys = self.keys().remove(&job.id);
                 restore::run(&self.parts, track, runtime, keys)
             }
+        }
+    }
+
+    /// After a backup that completed: what its source's retention no longer keeps in folders of
+    /// this server goes.
+    fn keep(&self, track: &Track, runtime: &Handle) {
+        let job = track.job();
+        if job.kind != JobKind::Backup || job.state != JobState::Completed {
+            return;
+        }
+        let kept = retention::apply(&self.parts, &job.source_id, Utc::now());
+        if let Err(error) = runtime.block_on(kept) {
+            tracing::warn!(%error, "the retention could not be applied; it is tried again");
         }
     }
 
@@ -192,6 +206,7 @@ async fn run_on_thread(
             if let Err(error) = worker.end(&tracked, outcome, is_shutdown) {
                 tracing::error!(%error, "the end of a job could not be written down");
             }
+            worker.keep(&tracked, &runtime);
             drop(place);
             let _ = ended.send(());
         });

@@ -214,5 +214,6 @@ fn snapshot(run: &Run<'_>, bundle: &Bundle, signed: &SignedManifest) -> Snapshot
         manifest_sha256: signed.sha256().to_string(),
         consistent: manifest.consistent,
         warnings: run.track.job().warnings,
+        held: false,
     }
 }

@@ -17,7 +17,7 @@ mod tee;
 use std::sync::Arc;
 
 use backupd_archive::parse_recipient;
-use backupd_base::{Code, Error, Result};
+use backupd_base::{Code, Context as _, Error, Result};
 use backupd_protocol::Source;
 use tokio::runtime::Handle;
 
@@ -55,6 +55,10 @@ pub fn check(source: &Source) -> Result<()> {
     modules::find(&source.module)?.check(&source.settings)?;
     for recipient in &source.recipients {
         parse_recipient(recipient)?;
+    }
+    if let Some(rule) = &source.retention {
+        rule.check()
+            .with_context(|| format!("retention of {}", source.name))?;
     }
     let why = if source.providers.is_empty() {
         "has no provider to go to"

@@ -212,6 +212,20 @@ pub fn in_state(db: &Connection, state: JobState) -> Result<Vec<Job>> {
         .context("read jobs by state")
 }
 
+/// Whether a job of a source is pending or running.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_busy(db: &Connection, source: &SourceId) -> Result<bool> {
+    let states = [JobState::Pending, JobState::Running].map(|state| json(&state));
+    db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE source_id = ?1 AND state IN (?2, ?3))",
+        params![source.as_str(), states[0], states[1]],
+        |row| row.get(0),
+    )
+    .context("read whether the source is at work")
+}
+
 /// What a job was asked for beyond the job itself.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ pub mod formers;
 pub mod jobs;
 pub mod meta;
 pub mod providers;
+pub mod removals;
+pub mod removed;
 pub mod snapshots;
 pub mod sources;
 pub mod transfers;
@@ -41,6 +43,9 @@ fn migrations() -> Migrations<'static> {
         M::up(providers::TABLE),
         M::up(sources::TABLE),
         M::up(formers::TABLE),
+        M::up(snapshots::HELD),
+        M::up(removals::TABLE),
+        M::up(removed::TABLE),
     ])
 }
 

@@ -1,10 +1,13 @@
 //! The catalogue: snapshots whose manifest is committed. It never holds one in the making.
 
-use backupd_base::{Context, Result, SnapshotId, SourceId};
+use backupd_base::{Context, ProviderId, Result, SnapshotId, SourceId};
 use backupd_protocol::Snapshot;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::column::{id, json, parsed};
+use super::{
+    column::{id, json, parsed},
+    removed,
+};
 
 /// The table.
 pub const TABLE: &str = "
@@ -26,6 +29,9 @@ CREATE TABLE snapshots (
 ) STRICT;
 ";
 
+/// Whether somebody asked for it to stay.
+pub const HELD: &str = "ALTER TABLE snapshots ADD COLUMN held INTEGER NOT NULL DEFAULT 0;";
+
 /// Enters a snapshot, or adds its providers to it.
 ///
 /// # Errors
@@ -42,7 +48,7 @@ pub fn enter(db: &Connection, snapshot: &Snapshot) -> Result<()> {
     }
     db.prepare_cached(
         "INSERT INTO snapshots VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (id) DO UPDATE SET providers = excluded.providers",
     )
     .and_then(|mut statement| {
@@ -60,6 +66,7 @@ pub fn enter(db: &Connection, snapshot: &Snapshot) -> Result<()> {
             snapshot.manifest_sha256,
             snapshot.consistent,
             json(&snapshot.warnings),
+            snapshot.held,
         ])
     })
     .with_context(|| format!("enter snapshot {}", snapshot.id))?;
@@ -91,14 +98,61 @@ pub fn get(db: &Connection, id: &SnapshotId) -> Result<Snapshot> {
     find(db, id)?.with_context(|| format!("there is no snapshot {id}"))
 }
 
-/// The last link of a source's chain: sequence and hash of the manifest.
+/// Holds a snapshot, or lets it go again. Answers whether that changed anything.
+///
+/// # Errors
+/// `NotFound` when it is not in the catalogue.
+pub fn hold(db: &Connection, id: &SnapshotId, held: bool) -> Result<bool> {
+    get(db, id)?;
+    let changed = db
+        .execute(
+            "UPDATE snapshots SET held = ?2 WHERE id = ?1 AND held <> ?2",
+            params![id.as_str(), held],
+        )
+        .with_context(|| format!("hold snapshot {id}"))?;
+    Ok(changed > 0)
+}
+
+/// Notes that a provider no longer has a snapshot. One that no provider has leaves the catalogue
+/// and stays a link of its chain, with its `manifest.json` where it is at hand. Answers whether
+/// the provider was one of its.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn forget(
+    db: &Connection,
+    id: &SnapshotId,
+    provider: &ProviderId,
+    manifest: Option<&str>,
+) -> Result<bool> {
+    let Some(mut snapshot) = find(db, id)? else {
+        return Ok(false);
+    };
+    let had = snapshot.providers.len();
+    snapshot.providers.retain(|p| p != provider);
+    let changed = if snapshot.providers.is_empty() {
+        removed::note(db, &snapshot, manifest)?;
+        db.execute("DELETE FROM snapshots WHERE id = ?1", [id.as_str()])
+    } else {
+        db.execute(
+            "UPDATE snapshots SET providers = ?2 WHERE id = ?1",
+            params![id.as_str(), json(&snapshot.providers)],
+        )
+    };
+    changed.with_context(|| format!("forget where snapshot {id} was"))?;
+    Ok(snapshot.providers.len() < had)
+}
+
+/// The last link of a source's chain, gone or not: sequence and hash of the manifest.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn head(db: &Connection, source: &SourceId) -> Result<Option<(u64, String)>> {
     db.query_row(
-        "SELECT sequence, manifest_sha256 FROM snapshots WHERE source_id = ?1
-         ORDER BY sequence DESC LIMIT 1",
+        "SELECT sequence, manifest_sha256 FROM (
+             SELECT source_id, sequence, manifest_sha256 FROM snapshots
+             UNION ALL SELECT source_id, sequence, manifest_sha256 FROM removed)
+         WHERE source_id = ?1 ORDER BY sequence DESC LIMIT 1",
         [source.as_str()],
         |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)),
     )
@@ -132,5 +186,6 @@ fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
         manifest_sha256: row.get("manifest_sha256")?,
         consistent: row.get("consistent")?,
         warnings: parsed(row, "warnings")?,
+        held: row.get("held")?,
     })
 }

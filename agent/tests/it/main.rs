@@ -16,6 +16,7 @@ mod killed;
 mod live;
 mod loads;
 mod node;
+mod retention;
 mod secrets;
 mod site;
 mod support;

@@ -2,7 +2,7 @@
 //! process.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -17,7 +17,7 @@ use backupd::{
 use backupd_archive::{Keypair, file_key};
 use backupd_base::{Code, Context as _, Error, NodeId, ProviderId, Result, SourceId, TenantId};
 use backupd_protocol::{
-    Job, JobCreate, LentKeys, RestoreCreate, RestoreTarget, Snapshot, Source, Stage,
+    Job, JobCreate, LentKeys, RestoreCreate, RestoreTarget, Retention, Snapshot, Source, Stage,
 };
 use backupd_storage::{Local, S3, S3Credentials, S3Options, SnapshotPrefix, Storage};
 use backupd_testkit::{Identity, SeaweedFs, WordPress, poll_until};
@@ -40,6 +40,7 @@ pub struct Node {
 pub struct Configured {
     sources: Mutex<HashMap<SourceId, Source>>,
     stores: Mutex<HashMap<ProviderId, Arc<dyn Storage>>>,
+    buckets: Mutex<HashSet<ProviderId>>,
 }
 
 impl Host for Configured {
@@ -52,6 +53,15 @@ impl Host for Configured {
         let stores = self.stores.lock().unwrap();
         let found = stores.get(id).cloned();
         found.ok_or_else(|| Error::new(Code::NotFound, "no such provider"))
+    }
+
+    fn folder(&self, id: &ProviderId) -> Result<Option<Arc<dyn Storage>>> {
+        let is_bucket = self.buckets.lock().unwrap().contains(id);
+        self.storage(id).map(|store| (!is_bucket).then_some(store))
+    }
+
+    fn provider_name(&self, id: &ProviderId) -> String {
+        id.to_string()
     }
 
     fn node_id(&self) -> Option<NodeId> {
@@ -105,7 +115,9 @@ impl Node {
 
     /// A provider: SeaweedFS' bucket below `prefix`, by way of `endpoint`.
     pub fn s3(&self, endpoint: &str, key: &Identity, prefix: &str) -> ProviderId {
-        self.provider(Arc::new(s3(endpoint, key, prefix)))
+        let id = self.provider(Arc::new(s3(endpoint, key, prefix)));
+        self.host.buckets.lock().unwrap().insert(id.clone());
+        id
     }
 
     pub fn provider(&self, storage: Arc<dyn Storage>) -> ProviderId {
@@ -133,10 +145,20 @@ impl Node {
                 self.tenant.recipient().to_string(),
                 self.recovery.recipient().to_string(),
             ],
+            retention: None,
         };
         let id = source.id.clone();
         self.host.sources.lock().unwrap().insert(id.clone(), source);
         id
+    }
+
+    pub fn set_retention(&self, source: &SourceId, rule: Option<Retention>) {
+        let mut sources = self.host.sources.lock().unwrap();
+        sources.get_mut(source).unwrap().retention = rule;
+    }
+
+    pub fn tenant_of(&self, source: &SourceId) -> TenantId {
+        self.host.source(source).unwrap().tenant_id
     }
 
     pub fn back_up(&self, source: &SourceId) -> Job {

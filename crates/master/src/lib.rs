@@ -8,6 +8,8 @@ mod fleet;
 mod kit;
 mod link;
 mod master;
+mod reconcile;
+mod retention;
 mod secrets;
 mod snapshot;
 mod tasks;

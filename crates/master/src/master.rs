@@ -12,8 +12,8 @@ use backupd_vault::Vault;
 use tokio::sync::{Mutex, broadcast};
 
 use crate::{
-    commands::Attempts, fleet::Fleet, secrets::Secrets, snapshot::Indexes, tasks::Tasks,
-    view::MasterEvent,
+    commands::Attempts, fleet::Fleet, retention::Keeper, secrets::Secrets, snapshot::Indexes,
+    tasks::Tasks, view::MasterEvent,
 };
 
 /// Events a slow listener may fall behind before it loses the oldest.
@@ -31,6 +31,7 @@ pub(crate) struct Core {
     pub tasks: Tasks,
     pub indexes: Indexes,
     pub attempts: Attempts,
+    pub keeper: Keeper,
     /// The recovery key between its making and the saving of the kit.
     pub unsaved_recovery: Mutex<Option<Keypair>>,
     registry: Arc<Registry>,
@@ -60,6 +61,7 @@ impl Master {
                 tasks: Tasks::new(events.clone()),
                 indexes: Indexes::default(),
                 attempts: Attempts::default(),
+                keeper: Keeper::default(),
                 unsaved_recovery: Mutex::default(),
                 registry: Arc::new(registry),
                 events,
@@ -70,6 +72,7 @@ impl Master {
                 master.follow(node.id);
             }
         }
+        master.core().keeper.start(master.clone()).await;
         Ok(master)
     }
 
@@ -83,6 +86,7 @@ impl Master {
     /// Stops following the nodes and every task. Commands still work, but nothing is heard.
     pub async fn close(&self) {
         self.core.tasks.cancel_all();
+        self.core.keeper.close().await;
         self.core.fleet.close().await;
     }
 

@@ -100,10 +100,23 @@ impl Secrets {
         self.get(Entry::Node(id.clone())).await
     }
 
-    /// The credentials of a store.
+    /// The credentials of a store, as the nodes get them.
     pub async fn credentials(&self, id: &ProviderId) -> Result<S3Credentials> {
+        self.s3(Entry::Provider(id.clone()), id).await
+    }
+
+    /// The credentials of a store that this computer works with: those of its own where they were
+    /// given, else those of the nodes.
+    pub async fn own_credentials(&self, id: &ProviderId) -> Result<S3Credentials> {
+        match self.s3(Entry::Management(id.clone()), id).await {
+            Err(e) if e.code() == Code::KeyMissing => self.credentials(id).await,
+            own => own,
+        }
+    }
+
+    async fn s3(&self, entry: Entry, id: &ProviderId) -> Result<S3Credentials> {
         use backupd_base::ExposeSecret as _;
-        let json = self.get(Entry::Provider(id.clone())).await?;
+        let json = self.get(entry).await?;
         serde_json::from_str(json.expose_secret())
             .map_err(|_| Error::new(Code::Corrupt, "it is not what was written"))
             .with_context(|| format!("read the credentials of store {id}"))

@@ -1,6 +1,7 @@
 //! What the interface sees: answers and events of the commands. Never a secret.
 
 use backupd_base::{Code, JobId, NodeId, ProviderId, SnapshotId, SourceId, TenantId};
+pub use backupd_policy::retention::{Decision, Retention};
 use backupd_protocol::{Finding, LiveMessage, Progress, Snapshot};
 pub use backupd_protocol::{FoundSite, Job, ProviderKind, StatsHistory, StatsRange};
 use chrono::{DateTime, Utc};
@@ -108,6 +109,8 @@ pub struct SourceView {
     pub path: String,
     /// Where its snapshots go.
     pub providers: Vec<ProviderId>,
+    /// Which of them stay; none keeps all.
+    pub retention: Option<Retention>,
     /// The verdict.
     pub protection: Protection,
     /// Its newest job, whatever came of it.
@@ -133,6 +136,94 @@ pub struct SnapshotView {
     pub node_id: NodeId,
     /// The name of that node.
     pub node_name: String,
+}
+
+/// What a retention would keep, and what it would remove.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct RetentionPreview {
+    /// Every snapshot in every store of the source, newest first in each.
+    pub snapshots: Vec<RetentionLine>,
+    /// Bytes that stay.
+    pub kept_bytes: u64,
+    /// Bytes that go.
+    pub freed_bytes: u64,
+    /// How far what must stay is beyond the quota.
+    pub over_quota_bytes: u64,
+}
+
+/// What would become of one snapshot in one store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct RetentionLine {
+    /// Which.
+    pub snapshot_id: SnapshotId,
+    /// In which store.
+    pub provider_id: ProviderId,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Its size.
+    pub stored_bytes: u64,
+    /// What becomes of it, and why.
+    pub decision: Decision,
+}
+
+/// The catalogue against a bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct Reconciliation {
+    /// The catalogue has them there, and they are not, or not whole.
+    pub missing: Vec<Mismatch>,
+    /// They are there with other sizes, or another manifest.
+    pub changed: Vec<Mismatch>,
+    /// They are there, and the catalogue does not know.
+    pub orphaned: Vec<Orphan>,
+    /// Folders of snapshots that never got their manifest: backups under way, or cut short.
+    pub unfinished: u32,
+}
+
+/// A snapshot that is not in the bucket as the catalogue has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct Mismatch {
+    /// Which.
+    pub snapshot_id: SnapshotId,
+    /// The name of its source.
+    pub source_name: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// What was found.
+    pub message: String,
+}
+
+/// A snapshot in the bucket that the catalogue does not know there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct Orphan {
+    /// Which.
+    pub snapshot_id: SnapshotId,
+    /// Of which source.
+    pub source_id: SourceId,
+    /// The name of its source, if that is known.
+    pub source_name: Option<String>,
+    /// When it was made, if its manifest can be read.
+    pub created_at: Option<DateTime<Utc>>,
+    /// What it takes up.
+    pub stored_bytes: u64,
+    /// Why it cannot be adopted; none when it can.
+    pub problem: Option<ErrorView>,
+}
+
+/// What came of a rebuilt catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct Rebuilt {
+    /// Sources found.
+    pub sources: u32,
+    /// Snapshots taken in.
+    pub snapshots: u32,
+    /// Snapshots that are not whole, not to be believed, or for another key.
+    pub left_out: u32,
 }
 
 /// The overview: am I safe?
@@ -184,6 +275,15 @@ pub struct CredentialsInput {
     /// Secret access key.
     #[cfg_attr(feature = "specta", specta(type = String))]
     pub secret_access_key: backupd_base::SecretString,
+}
+
+/// The key on a recovery kit. Goes in, never comes out.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct RecoveryKeyInput {
+    /// `AGE-SECRET-KEY-1…`
+    #[cfg_attr(feature = "specta", specta(type = String))]
+    pub key: backupd_base::SecretString,
 }
 
 /// "Test connection".

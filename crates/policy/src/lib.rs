@@ -2,3 +2,5 @@
 //!
 //! Pure: the time is an argument, nothing is read, written or waited for. The agent runs by these
 //! decisions, the master shows them beforehand, and a simulated month is as good as a real one.
+
+pub mod retention;

@@ -17,6 +17,7 @@ pub mod stats;
 pub mod tls;
 pub mod verify;
 
+pub use backupd_policy::retention::{self, Retention};
 pub use event::{Event, Severity};
 pub use health::{ErrorBody, Health};
 pub use job::{
@@ -25,7 +26,7 @@ pub use job::{
 pub use provider::{Finding, FindingLevel, Provider, ProviderKind, S3Credentials};
 pub use restore::{LentKeys, RestoreCreate, RestoreTarget};
 pub use scan::{FoundSite, SiteDatabase, VerifySite};
-pub use snapshot::Snapshot;
+pub use snapshot::{RemovedSnapshot, Snapshot};
 pub use source::Source;
 pub use stats::{DiskUse, LiveMessage, Sample, StatsHistory, StatsRange};
 pub use verify::{VerifyCreate, VerifyLine};

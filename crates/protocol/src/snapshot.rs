@@ -36,4 +36,25 @@ pub struct Snapshot {
     pub consistent: bool,
     /// What the job warned of.
     pub warnings: Vec<String>,
+    /// Somebody asked for it to stay, whatever the retention says.
+    #[serde(default)]
+    pub held: bool,
+}
+
+/// `GET /snapshots/removed?source=&after=`: a snapshot that the agent's catalogue no longer has, as
+/// a link of its source's chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemovedSnapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Of which source.
+    pub source_id: SourceId,
+    /// Position in the source's chain, from 1.
+    pub sequence: u64,
+    /// SHA-256 of its `manifest.json`, hex.
+    pub manifest_sha256: String,
+    /// Its `manifest.json`, where the agent removed it itself.
+    pub manifest: Option<String>,
+    /// When it went.
+    pub removed_at: DateTime<Utc>,
 }

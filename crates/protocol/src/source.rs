@@ -1,6 +1,7 @@
 //! A source as the agent keeps it.
 
 use backupd_base::{ProviderId, SourceId, TenantId};
+use backupd_policy::retention::Retention;
 use serde::{Deserialize, Serialize};
 
 /// `PUT /sources/{source_id}`, `GET /sources`: one thing to back up. The same source put again is
@@ -25,4 +26,8 @@ pub struct Source {
     /// age recipients (`age1…`) every snapshot is encrypted to: the tenant's and the recovery
     /// kit's, at least two.
     pub recipients: Vec<String>,
+    /// Which of its snapshots stay in each of its stores; without one all do. The agent keeps to it
+    /// in its own folders, the master in buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }

@@ -5,12 +5,14 @@
 //! Deliberately not here: what the rows mean, and the wire types inside the JSON.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod adoption;
 mod column;
 mod events;
 mod jobs;
 mod nodes;
 mod providers;
 mod registry;
+mod removals;
 mod settings;
 mod snapshots;
 mod sources;
@@ -20,6 +22,7 @@ pub use jobs::JobRow;
 pub use nodes::NodeRow;
 pub use providers::ProviderRow;
 pub use registry::Registry;
+pub use removals::RemovalRow;
 pub use snapshots::SnapshotRow;
 pub use sources::SourceRow;
 pub use tenants::TenantRow;

@@ -11,7 +11,10 @@ use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 /// Each step once, in order; a step that was released is never changed.
-const STEPS: &[M<'static>] = &[M::up(include_str!("../migrations/01-first.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../migrations/01-first.sql")),
+    M::up(include_str!("../migrations/02-retention.sql")),
+];
 
 /// The master's database. One process at a time has it open.
 pub struct Registry {
@@ -173,7 +176,7 @@ pub mod tests {
         steps.push(M::up("DELETE FROM settings"));
         migrate(&mut connection, &path, &Migrations::from_slice(&steps)).unwrap();
 
-        let kept = folder.path().join("registry.before-1.db");
+        let kept = folder.path().join("registry.before-2.db");
         let colour: String = Connection::open(&kept)
             .unwrap()
             .query_row("SELECT value FROM settings WHERE key = 'colour'", [], |r| {

@@ -30,6 +30,8 @@ pub struct SnapshotRow {
     pub body: String,
     /// `manifest.json` as it was verified.
     pub manifest: Vec<u8>,
+    /// Somebody asked for it to stay.
+    pub held: bool,
 }
 
 impl SnapshotRow {
@@ -43,6 +45,7 @@ impl SnapshotRow {
             providers: Vec::new(),
             body: row.get("body")?,
             manifest: row.get("manifest")?,
+            held: row.get("held")?,
         })
     }
 
@@ -80,8 +83,8 @@ impl Registry {
             }
             tx.execute(
                 "INSERT INTO snapshots (id, source_id, sequence, created_at, stored_bytes, body,
-                     manifest)
-                 VALUES (:id, :source, :sequence, :at, :bytes, :body, :manifest)",
+                     manifest, held)
+                 VALUES (:id, :source, :sequence, :at, :bytes, :body, :manifest, :held)",
                 named_params! {
                     ":id": snapshot.id.as_str(),
                     ":source": snapshot.source_id.as_str(),
@@ -90,6 +93,7 @@ impl Registry {
                     ":bytes": signed(snapshot.stored_bytes),
                     ":body": snapshot.body,
                     ":manifest": snapshot.manifest,
+                    ":held": snapshot.held,
                 },
             )?;
             for provider in &snapshot.providers {
@@ -214,6 +218,7 @@ mod tests {
             providers: providers.to_vec(),
             body: "{}".into(),
             manifest: b"{}".to_vec(),
+            held: false,
         }
     }
 
@@ -248,6 +253,52 @@ mod tests {
         assert_eq!((bytes[&stores[0]], bytes[&stores[1]]), (3000, 1000));
         let none = registry.snapshots_list(Some(&SourceId::new())).unwrap();
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn a_snapshot_leaves_the_catalogue_with_its_last_store_and_is_remembered() {
+        let (_folder, registry) = fresh();
+        let source = source(&registry);
+        let mut stores = source.providers.clone();
+        stores.sort();
+        let row = snapshot(&source.id, &stores, 1);
+        registry.snapshot_insert(&row, "aa").unwrap();
+        let removal = |provider: &ProviderId| crate::RemovalRow {
+            snapshot_id: row.id.clone(),
+            provider_id: provider.clone(),
+            source_id: source.id.clone(),
+            sequence: 1,
+            created_at: row.created_at,
+            stored_bytes: 1000,
+            reason: "rule".into(),
+            begun_at: Utc::now(),
+            done_at: None,
+        };
+        // What is held is never begun.
+        assert!(registry.snapshot_hold(&row.id, true).unwrap());
+        registry.removals_begin(&[removal(&stores[0])]).unwrap();
+        assert!(registry.removals_list(None).unwrap().is_empty());
+        assert!(registry.snapshot_hold(&row.id, false).unwrap());
+        assert!(!registry.snapshot_hold(&row.id, false).unwrap());
+
+        let both = [removal(&stores[0]), removal(&stores[1])];
+        registry.removals_begin(&both).unwrap();
+        assert_eq!(registry.removals_list(Some(&source.id)).unwrap(), both);
+        let end = |at: usize| registry.removal_end(&row.id, &stores[at], Utc::now());
+        assert!(end(0).unwrap());
+        let left = registry.snapshot_get(&row.id).unwrap();
+        assert_eq!(left.providers, stores[1..]);
+        assert!(end(1).unwrap());
+        assert!(!end(1).unwrap());
+        assert!(registry.snapshot_find(&row.id).unwrap().is_none());
+        let done = registry.removals_list(None).unwrap();
+        assert!(done.iter().all(|r| r.done_at.is_some()));
+        // The chain stays where it was.
+        let next = snapshot(&source.id, &stores, 2);
+        registry.snapshot_insert(&next, "bb").unwrap();
+        registry.source_move_head(&source.id, 3, "cc").unwrap();
+        let again = registry.source_move_head(&source.id, 3, "cc").unwrap_err();
+        assert_eq!(again.code(), Code::Conflict);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What is backed up, where its snapshots go, and how far its chain of manifests was believed.
 
-use backupd_base::{Context as _, NodeId, ProviderId, Result, SourceId, TenantId};
+use backupd_base::{Code, Context as _, Error, NodeId, ProviderId, Result, SourceId, TenantId};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use crate::{
     Registry,
-    column::{parsed, refused, unsigned},
+    column::{parsed, refused, signed, unsigned},
 };
 
 /// A source.
@@ -38,6 +38,8 @@ pub struct SourceRow {
     pub head_sha256: Option<String>,
     /// Why a manifest after the head was refused.
     pub refused: Option<String>,
+    /// Which of its snapshots stay, as JSON; none keeps all.
+    pub retention: Option<String>,
 }
 
 impl SourceRow {
@@ -57,6 +59,7 @@ impl SourceRow {
             head_sequence: unsigned(row, "head_sequence")?,
             head_sha256: row.get("head_sha256")?,
             refused: row.get("refused")?,
+            retention: row.get("retention")?,
         })
     }
 
@@ -82,9 +85,9 @@ impl Registry {
             let tx = db.transaction()?;
             tx.execute(
                 "INSERT INTO sources (id, node_id, tenant_id, name, module, settings, recipients,
-                     created_at, removed_at)
+                     created_at, removed_at, retention)
                  VALUES (:id, :node, :tenant, :name, :module, :settings, :recipients,
-                     :created, :removed)",
+                     :created, :removed, :retention)",
                 named_params! {
                     ":id": source.id.as_str(),
                     ":node": source.node_id.as_str(),
@@ -95,6 +98,7 @@ impl Registry {
                     ":recipients": recipients,
                     ":created": source.created_at,
                     ":removed": source.removed_at,
+                    ":retention": source.retention,
                 },
             )?;
             for (position, provider) in (0i64..).zip(&source.providers) {
@@ -161,6 +165,40 @@ impl Registry {
         remove(&mut self.db()).with_context(|| format!("remove source {id}"))
     }
 
+    /// Sets which snapshots of a source stay, as JSON.
+    ///
+    /// # Errors
+    /// Only those of the disk.
+    pub fn source_set_retention(&self, id: &SourceId, rule: Option<&str>) -> Result<()> {
+        self.db()
+            .execute(
+                "UPDATE sources SET retention = ?2 WHERE id = ?1",
+                (id.as_str(), rule),
+            )
+            .with_context(|| format!("keep the retention of source {id}"))?;
+        Ok(())
+    }
+
+    /// Moves a source's head over a snapshot that was verified and is gone already.
+    ///
+    /// # Errors
+    /// `Conflict` when the head is not the manifest before it.
+    pub fn source_move_head(&self, id: &SourceId, sequence: u64, sha256: &str) -> Result<()> {
+        let moved = self
+            .db()
+            .execute(
+                "UPDATE sources SET head_sequence = ?2, head_sha256 = ?3
+                 WHERE id = ?1 AND head_sequence = ?2 - 1",
+                (id.as_str(), signed(sequence), sha256),
+            )
+            .with_context(|| format!("move the head of source {id}"))?;
+        if moved == 1 {
+            return Ok(());
+        }
+        let what = format!("snapshot {sequence} does not follow the newest one known");
+        Err(Error::new(Code::Conflict, what))
+    }
+
     /// Notes why a manifest was refused; `None` once the chain holds again. Answers whether that
     /// is news.
     ///
@@ -204,6 +242,7 @@ pub mod tests {
             head_sequence: 0,
             head_sha256: None,
             refused: None,
+            retention: None,
         };
         registry.source_insert(&source).unwrap();
         source

@@ -3,6 +3,7 @@
 //!
 //! Deliberately not here: what the objects mean, and who may read them.
 
+mod holdings;
 mod key;
 mod local;
 pub mod probe;
@@ -13,6 +14,7 @@ mod shared;
 mod throttle;
 mod writer;
 
+pub use holdings::{Holding, Owner, holdings, remove_snapshot};
 pub use key::{Key, SnapshotPrefix};
 pub use local::Local;
 pub use probe::probe;

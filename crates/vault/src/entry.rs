@@ -16,8 +16,10 @@ pub enum Entry {
     Tenant(TenantId),
     /// A node's API key.
     Node(NodeId),
-    /// The credentials of a store.
+    /// The credentials of a store, as the nodes get them.
     Provider(ProviderId),
+    /// The credentials of a store that are the master's own.
+    Management(ProviderId),
     /// Written and erased to learn whether the keyring can be written.
     Probe(String),
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Entry {
             Self::Tenant(id) => write!(f, "tenant/{id}"),
             Self::Node(id) => write!(f, "node/{id}"),
             Self::Provider(id) => write!(f, "provider/{id}"),
+            Self::Management(id) => write!(f, "management/{id}"),
             Self::Probe(id) => write!(f, "probe/{id}"),
         }
     }

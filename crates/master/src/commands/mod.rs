@@ -8,6 +8,7 @@ mod overview;
 mod provider_input;
 mod providers;
 mod restores;
+mod retention;
 mod setup;
 mod snapshots;
 mod sources;
@@ -15,12 +16,14 @@ mod tasks;
 mod verdict;
 
 pub(crate) use enrol::Attempts;
+pub(crate) use provider_input::{checked_credentials, checked_kind};
 pub(crate) use providers::bucket;
+pub(crate) use sources::as_told;
 
 use backupd_base::{Code, Error, Result};
 
 /// A name a person gives: trimmed, one line, not longer than a label can show.
-fn checked_name(what: &str, name: &str) -> Result<String> {
+pub(crate) fn checked_name(what: &str, name: &str) -> Result<String> {
     let name = name.trim();
     let fits = (1..=80).contains(&name.chars().count());
     if fits && !name.chars().any(char::is_control) {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Master,
+    retention::is_bucket,
     view::{CredentialsInput, ProviderTest, ProviderView},
 };
 
@@ -123,7 +124,7 @@ impl Master {
             kind => {
                 let credentials = match (credentials, provider_id) {
                     (Some(input), _) => checked_credentials(input)?,
-                    (None, Some(id)) => self.core().secrets.credentials(id).await?,
+                    (None, Some(id)) => self.core().secrets.own_credentials(id).await?,
                     (None, None) => return Err(no_credentials()),
                 };
                 let store = bucket(kind, credentials)?;
@@ -165,8 +166,38 @@ impl Master {
         let id = provider_id.clone();
         self.db(move |r| r.provider_remove(&id, Utc::now())).await?;
         // Last: a store whose credentials are gone would look usable.
-        let entry = Entry::Provider(provider_id.clone());
-        self.core().secrets.delete(entry).await
+        let secrets = &self.core().secrets;
+        secrets
+            .delete(Entry::Management(provider_id.clone()))
+            .await?;
+        secrets.delete(Entry::Provider(provider_id.clone())).await
+    }
+
+    /// Gives a bucket credentials of this computer's own, beside those the servers get: with them it
+    /// reads, lists and removes there, so that the servers' need not allow more than to write. None
+    /// takes them away again.
+    ///
+    /// # Errors
+    /// `Invalid` when the store is a folder, or they could be none; `KeyringLocked`.
+    pub async fn provider_manage(
+        &self,
+        provider_id: &ProviderId,
+        credentials: Option<CredentialsInput>,
+    ) -> Result<()> {
+        let id = provider_id.clone();
+        let row = self.db(move |r| r.provider_get(&id)).await?;
+        if !is_bucket(&row)? {
+            let what = format!("the store {} is a folder: it has no credentials", row.name);
+            return Err(Error::new(Code::Invalid, what));
+        }
+        let entry = Entry::Management(provider_id.clone());
+        match credentials {
+            Some(input) => {
+                let secret = checked_credentials(input)?.to_secret_json();
+                self.core().secrets.set(entry, secret).await
+            }
+            None => self.core().secrets.delete(entry).await,
+        }
     }
 
     async fn test_folder(

@@ -4,12 +4,25 @@ use std::{collections::HashMap, path::PathBuf};
 
 use backupd_base::{Result, SnapshotId, SourceId};
 
+use backupd_protocol::Snapshot;
+use backupd_registry::SnapshotRow;
+
 use super::parsed;
 use crate::{
     Master,
     snapshot::{restore, verify},
     view::{FileEntry, SnapshotView, TaskView},
 };
+
+/// A snapshot as the catalogue has it now: stores and hold may have changed since it came in.
+pub(super) fn shown(row: &SnapshotRow) -> Result<Snapshot> {
+    let snapshot: Snapshot = parsed("snapshot", &row.body)?;
+    Ok(Snapshot {
+        providers: row.providers.clone(),
+        held: row.held,
+        ..snapshot
+    })
+}
 
 impl Master {
     /// The snapshots of one source or of all, newest first.
@@ -30,7 +43,7 @@ impl Master {
             // The registry's foreign keys keep both.
             let source = sources.get(&row.source_id)?;
             let node_name = nodes.get(&source.node_id)?;
-            Some(parsed("snapshot", &row.body).map(|snapshot| SnapshotView {
+            Some(shown(row).map(|snapshot| SnapshotView {
                 snapshot,
                 source_name: source.name.clone(),
                 node_id: source.node_id.clone(),

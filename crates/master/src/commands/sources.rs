@@ -9,12 +9,14 @@ use chrono::Utc;
 
 use super::{
     checked_name, parsed,
+    snapshots::shown,
     verdict::{path_of, view},
 };
 use crate::{
     Master,
     fleet::kind_name,
     link::Link,
+    retention::rule_of,
     view::{MasterEvent, NodeState, SourceView},
 };
 
@@ -36,7 +38,8 @@ impl Master {
             .await?;
         let mut newest = HashMap::new();
         for (row, count) in snapshots {
-            newest.insert(row.source_id, (parsed("snapshot", &row.body)?, count));
+            let snapshot = shown(&row)?;
+            newest.insert(row.source_id, (snapshot, count));
         }
         let mut runs: HashMap<SourceId, Vec<Job>> = HashMap::new();
         for row in jobs {
@@ -91,6 +94,7 @@ impl Master {
             settings: settings.as_object().cloned().unwrap_or_default(),
             providers: provider_ids.to_vec(),
             recipients: vec![tenant.recipient, tenant.recovery_recipient],
+            retention: None,
         };
         let row = SourceRow {
             id: source.id.clone(),
@@ -106,6 +110,7 @@ impl Master {
             head_sequence: 0,
             head_sha256: None,
             refused: None,
+            retention: None,
         };
         let route = format!("sources/{}", source.id);
         link.put(&route, &source).await?;
@@ -214,6 +219,20 @@ impl Master {
             sealed_credentials,
         })
     }
+}
+
+/// A source as its node is told of it.
+pub(crate) fn as_told(row: &SourceRow) -> Result<Source> {
+    Ok(Source {
+        id: row.id.clone(),
+        tenant_id: row.tenant_id.clone(),
+        name: row.name.clone(),
+        module: row.module.clone(),
+        settings: parsed("settings", &row.settings)?,
+        providers: row.providers.clone(),
+        recipients: row.recipients.clone(),
+        retention: rule_of(row)?,
+    })
 }
 
 /// age-encrypts a secret to a node's own key, armored.

@@ -5,6 +5,7 @@ use backupd_protocol::{Job, JobState, Snapshot};
 use backupd_registry::SourceRow;
 
 use super::parsed;
+use crate::retention::rule_of;
 use crate::view::{ErrorView, Protection, SourceView};
 
 /// The web root of a source.
@@ -28,6 +29,7 @@ pub fn view(
         online,
     );
     Ok(SourceView {
+        retention: rule_of(&source)?,
         path: path_of(&source)?,
         id: source.id,
         node_id: source.node_id,

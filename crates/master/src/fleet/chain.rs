@@ -1,10 +1,13 @@
 //! Believing a node's snapshots: every manifest signed with the pinned key, each naming the one
-//! before it, none dropped, none swapped. The master remembers the head; a node that was taken over
+//! before it, none dropped, none swapped. What a retention removed is shown as a link of the chain all
+//! the same, signed as it was. The master remembers the head; a node that was taken over
 //! can neither rewrite its past nor roll it back unnoticed.
 
+use std::collections::HashSet;
+
 use backupd_archive::SignedManifest;
-use backupd_base::{Code, Context as _, Error, Result};
-use backupd_protocol::Snapshot;
+use backupd_base::{Code, Context as _, Error, Result, SnapshotId};
+use backupd_protocol::{RemovedSnapshot, Snapshot};
 use backupd_registry::{NodeRow, SnapshotRow, SourceRow};
 
 /// Whether the code says that a snapshot is not to be believed, rather than not to be had now.
@@ -15,20 +18,72 @@ pub fn is_refusal(code: Code) -> bool {
     )
 }
 
-/// What follows the head of `source` among the `listed`, oldest first.
+/// What a node lists, against what is known.
+#[derive(Debug, Default, PartialEq)]
+pub struct News {
+    /// What follows the head, oldest first.
+    pub new: Vec<New>,
+    /// Known ones that the node removed.
+    pub gone: Vec<SnapshotId>,
+}
+
+/// A link after the head.
+#[derive(Debug, PartialEq)]
+pub enum New {
+    /// A snapshot.
+    There(Snapshot),
+    /// One that came and went while nobody looked.
+    Gone(RemovedSnapshot),
+}
+
+impl New {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::There(snapshot) => snapshot.sequence,
+            Self::Gone(removed) => removed.sequence,
+        }
+    }
+}
+
+/// After which link the node must say what it removed, for the list to make sense; none when it
+/// does as it is.
+pub fn unexplained(source: &SourceRow, known: &[SnapshotRow], listed: &[Snapshot]) -> Option<u64> {
+    let is_listed = |row: &&SnapshotRow| listed.iter().any(|s| s.id == row.id);
+    let missing = known.iter().filter(|row| !is_listed(row));
+    let missing = missing.map(|row| row.sequence - 1).min();
+    let after = listed.iter().filter(|s| s.sequence > source.head_sequence);
+    let newest = after.clone().map(|s| s.sequence).max();
+    let has_gap = newest.is_some_and(|n| n - source.head_sequence > after.count() as u64);
+    let gap = has_gap.then_some(source.head_sequence);
+    missing.into_iter().chain(gap).min()
+}
+
+/// What is new among the `listed`, and what went. `removed`: what the node says it removed;
+/// `removed_here`: what was removed from here, and the node may still list.
 ///
 /// # Errors
-/// `Corrupt` when the list contradicts what is known: a snapshot that is gone, changed, new below
-/// the head, or missing in between.
-pub fn new_ones(
+/// `Corrupt` when the list contradicts what is known: a snapshot that is gone without a word,
+/// changed, new below the head, or missing in between.
+pub fn news(
     source: &SourceRow,
     known: &[SnapshotRow],
     mut listed: Vec<Snapshot>,
-) -> Result<Vec<Snapshot>> {
+    removed: Vec<RemovedSnapshot>,
+    removed_here: &HashSet<SnapshotId>,
+) -> Result<News> {
     let broken = |what: String| Err(Error::new(Code::Corrupt, what));
-    listed.sort_by_key(|s| s.sequence);
+    let mut news = News::default();
     for row in known {
         let Some(now) = listed.iter().find(|s| s.id == row.id) else {
+            let told = removed.iter().any(|r| {
+                r.id == row.id
+                    && r.sequence == row.sequence
+                    && r.manifest_sha256 == sha256_of(&row.manifest)
+            });
+            if told {
+                news.gone.push(row.id.clone());
+                continue;
+            }
             return broken(format!(
                 "the server no longer lists snapshot {} of {}",
                 row.sequence, source.name
@@ -41,16 +96,57 @@ pub fn new_ones(
             ));
         }
     }
-    listed.retain(|s| !known.iter().any(|row| row.id == s.id));
-    for (expected, snapshot) in (source.head_sequence + 1..).zip(&listed) {
-        if snapshot.sequence != expected {
+    listed.retain(|s| !known.iter().any(|row| row.id == s.id) && !removed_here.contains(&s.id));
+    news.new = listed.into_iter().map(New::There).collect();
+    let gone = removed.into_iter();
+    let gone = gone.filter(|r| r.sequence > source.head_sequence);
+    news.new.extend(gone.map(New::Gone));
+    news.new.sort_by_key(New::sequence);
+    for (expected, link) in (source.head_sequence + 1..).zip(&news.new) {
+        if link.sequence() != expected {
             return broken(format!(
                 "the server lists snapshot {} of {} where {expected} must follow",
-                snapshot.sequence, source.name
+                link.sequence(),
+                source.name
             ));
         }
     }
-    Ok(listed)
+    Ok(news)
+}
+
+/// A removed snapshot as the node would have listed it, and its manifest.
+///
+/// # Errors
+/// `Corrupt` when the node does not show the manifest.
+pub fn as_listed(source: &SourceRow, removed: &RemovedSnapshot) -> Result<(Snapshot, Vec<u8>)> {
+    let Some(manifest) = &removed.manifest else {
+        let what = format!(
+            "the server does not show the manifest of snapshot {} of {}, which it removed",
+            removed.sequence, source.name
+        );
+        return Err(Error::new(Code::Corrupt, what));
+    };
+    let bytes = manifest.clone().into_bytes();
+    // Only what is compared with the signed manifest counts.
+    let claimed = SignedManifest::parse_self_signed(&bytes)?;
+    let claimed = claimed.manifest();
+    let snapshot = Snapshot {
+        id: removed.id.clone(),
+        tenant_id: claimed.tenant_id.clone(),
+        source_id: removed.source_id.clone(),
+        job_id: claimed.job_id.clone(),
+        providers: Vec::new(),
+        sequence: removed.sequence,
+        created_at: claimed.created_at,
+        stored_bytes: claimed.archive.bytes,
+        content_bytes: claimed.content_bytes,
+        files: claimed.entries,
+        manifest_sha256: removed.manifest_sha256.clone(),
+        consistent: claimed.consistent,
+        warnings: Vec::new(),
+        held: false,
+    };
+    Ok((snapshot, bytes))
 }
 
 /// The row of a new snapshot, after its manifest was checked against everything known, and the
@@ -112,6 +208,7 @@ pub fn verified(
         manifest_sha256: sha256.clone(),
         consistent: manifest.consistent,
         warnings: listed.warnings.clone(),
+        held: listed.held,
     };
     let row = SnapshotRow {
         id: snapshot.id.clone(),
@@ -122,6 +219,7 @@ pub fn verified(
         providers: snapshot.providers.clone(),
         body: serde_json::to_string(&snapshot).context("write the snapshot")?,
         manifest: bytes.to_vec(),
+        held: listed.held,
     };
     Ok((row, sha256))
 }
@@ -180,6 +278,7 @@ mod tests {
                 head_sequence: 0,
                 head_sha256: None,
                 refused: None,
+                retention: None,
             };
             Self {
                 key,
@@ -235,6 +334,7 @@ mod tests {
                 manifest_sha256: signed.sha256().to_string(),
                 consistent: true,
                 warnings: Vec::new(),
+                held: false,
             };
             (listed, signed.bytes().to_vec())
         }
@@ -255,8 +355,22 @@ mod tests {
         }
 
         fn next(&self, listed: &[&Snapshot]) -> Result<Vec<Snapshot>> {
+            let news = self.news(listed, Vec::new(), &HashSet::new())?;
+            let there = |link| match link {
+                New::There(snapshot) => snapshot,
+                New::Gone(removed) => panic!("{removed:?}"),
+            };
+            Ok(news.new.into_iter().map(there).collect())
+        }
+
+        fn news(
+            &self,
+            listed: &[&Snapshot],
+            removed: Vec<RemovedSnapshot>,
+            here: &HashSet<SnapshotId>,
+        ) -> Result<News> {
             let listed = listed.iter().map(|s| (*s).clone()).collect();
-            new_ones(&self.source, &self.known, listed)
+            news(&self.source, &self.known, listed, removed, here)
         }
     }
 
@@ -296,6 +410,64 @@ mod tests {
             let outcome = side.next(&[&first, &second, &forged]);
             assert_eq!(refused(outcome), Code::Corrupt, "sequence {sequence}");
         }
+    }
+
+    fn removed(snapshot: &Snapshot, manifest: Option<&[u8]>) -> RemovedSnapshot {
+        RemovedSnapshot {
+            id: snapshot.id.clone(),
+            source_id: snapshot.source_id.clone(),
+            sequence: snapshot.sequence,
+            manifest_sha256: snapshot.manifest_sha256.clone(),
+            manifest: manifest.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()),
+            removed_at: Utc::now(),
+        }
+    }
+
+    #[test]
+    fn what_retention_removed_is_no_gap() {
+        let mut side = Side::new();
+        let (first, second) = (side.grow(), side.grow());
+        assert_eq!(
+            unexplained(&side.source, &side.known, &[first.clone(), second.clone()]),
+            None
+        );
+        // The node removed a known one.
+        let listed = [second.clone()];
+        assert_eq!(unexplained(&side.source, &side.known, &listed), Some(0));
+        let none = HashSet::new();
+        let told = side
+            .news(&[&second], vec![removed(&first, None)], &none)
+            .unwrap();
+        assert_eq!(told.gone, [first.id.clone()]);
+        // Told of another manifest, it is not believed.
+        let mut other = removed(&first, None);
+        other.manifest_sha256 = "00".repeat(32);
+        assert_eq!(
+            refused(side.news(&[&second], vec![other], &none)),
+            Code::Corrupt
+        );
+        // One came and went unseen, and is shown signed.
+        let (third, bytes) = side.sign(side.manifest(3));
+        let (fourth, _) = side.sign(side.manifest(4));
+        let listed = [first.clone(), second.clone(), fourth.clone()];
+        assert_eq!(unexplained(&side.source, &side.known, &listed), Some(2));
+        let link = removed(&third, Some(&bytes));
+        let told = side
+            .news(&[&first, &second, &fourth], vec![link.clone()], &none)
+            .unwrap();
+        assert_eq!(told.new, [New::Gone(link.clone()), New::There(fourth)]);
+        let (shown, bytes) = as_listed(&side.source, &link).unwrap();
+        assert!(side.check(&shown, &bytes).is_ok());
+        assert_eq!(
+            refused(as_listed(&side.source, &removed(&third, None))),
+            Code::Corrupt
+        );
+        // Removed from here, and still listed there.
+        side.known.remove(0);
+        let here = HashSet::from([first.id.clone()]);
+        let told = side.news(&[&first, &second], Vec::new(), &here).unwrap();
+        assert_eq!(told, News::default());
+        assert_eq!(refused(side.next(&[&first, &second])), Code::Corrupt);
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! Taking what is new on a node into the registry: stores, snapshots, jobs, journal. In this
 //! order, so that whoever hears that a job completed finds its snapshot.
 
-use backupd_base::{Context as _, Result, SourceId};
+use std::collections::{HashMap, HashSet};
+
+use backupd_base::{Code, Context as _, ProviderId, Result, SnapshotId, SourceId};
 use backupd_protocol::{
-    Event, Health, Job, LiveMessage, Provider, ProviderKind, Severity, Snapshot,
+    Event, Health, Job, LiveMessage, Provider, ProviderKind, RemovedSnapshot, Severity, Snapshot,
+    Source,
 };
-use backupd_registry::{NodeRow, ProviderRow, SourceRow};
+use backupd_registry::{NodeRow, ProviderRow, RemovalRow, SnapshotRow, SourceRow};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Follower, chain};
+use super::{
+    Follower,
+    chain::{self, New},
+};
 use crate::{
     Master,
+    commands::{as_told, parsed},
     link::Link,
     view::{ErrorView, MasterEvent},
 };
@@ -32,6 +39,8 @@ pub struct Sync {
     trouble: Option<ErrorView>,
     /// A snapshot is left that was not taken in: look again without being told of news.
     left: bool,
+    /// Sources that were heard of and believed.
+    heard: Vec<SourceId>,
 }
 
 impl Sync {
@@ -44,6 +53,7 @@ impl Sync {
             seen: None,
             trouble: None,
             left: false,
+            heard: Vec::new(),
         }
     }
 
@@ -55,6 +65,9 @@ impl Sync {
         let news = self.fresh || health.last_event != taken;
         if news {
             self.stores().await?;
+        }
+        if self.fresh {
+            self.rules().await?;
         }
         if news || self.left {
             self.snapshots().await?;
@@ -72,6 +85,10 @@ impl Sync {
         }
         if news {
             self.journal(taken).await?;
+        }
+        // Now that no job of theirs is taken to be under way any more.
+        for source in self.heard.drain(..) {
+            self.master.core().keeper.due(source);
         }
         self.fresh = false;
         Ok(self.trouble.clone())
@@ -122,6 +139,26 @@ impl Sync {
             .await
     }
 
+    /// What was set while the node was away.
+    async fn rules(&self) -> Result<()> {
+        let listed: Vec<Source> = self.link.get("sources", &[]).await?;
+        for row in self.master.db(|r| r.sources_list()).await? {
+            let there = listed.iter().find(|s| s.id == row.id);
+            let (Some(there), None) = (there, row.removed_at) else {
+                continue;
+            };
+            let wanted = as_told(&row)?;
+            if there.retention != wanted.retention {
+                let told = Source {
+                    retention: wanted.retention,
+                    ..there.clone()
+                };
+                self.link.put(&format!("sources/{}", row.id), &told).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in new snapshots, each after its manifest was verified.
     async fn snapshots(&mut self) -> Result<()> {
         let listed: Vec<Snapshot> = self.link.get("snapshots", &[]).await?;
@@ -144,14 +181,28 @@ impl Sync {
 
     async fn snapshots_of(&mut self, source: SourceRow, listed: Vec<Snapshot>) -> Result<()> {
         let id = source.id.clone();
-        let known = self.master.db(move |r| r.snapshots_list(Some(&id))).await?;
-        let refused = match chain::new_ones(&source, &known, listed) {
+        let (known, removals) = self
+            .master
+            .db(move |r| Ok((r.snapshots_list(Some(&id))?, r.removals_list(Some(&id))?)))
+            .await?;
+        let removed = match chain::unexplained(&source, &known, &listed) {
+            Some(after) => self.removed(&source.id, after).await?,
+            None => Vec::new(),
+        };
+        let here: HashSet<_> = removals.iter().map(|r| r.snapshot_id.clone()).collect();
+        let seen = listed.clone();
+        let refused = match chain::news(&source, &known, listed, removed, &here) {
             Err(error) => Some(error),
-            Ok(new) => {
+            Ok(news) => {
+                self.agree(&known, &seen, &news.gone, &removals).await?;
                 let mut head = source.head_sha256.clone();
                 let mut refused = None;
-                for snapshot in new {
-                    match self.take(&source, &snapshot, head.as_deref()).await {
+                for link in &news.new {
+                    let taken = match link {
+                        New::There(snapshot) => self.take(&source, snapshot, head.as_deref()).await,
+                        New::Gone(removed) => self.pass(&source, removed, head.as_deref()).await,
+                    };
+                    match taken {
                         Ok(sha256) => head = Some(sha256),
                         Err(error) if chain::is_refusal(error.code()) => {
                             refused = Some(error);
@@ -169,8 +220,116 @@ impl Sync {
             }
         };
         self.left |= refused.is_some() || self.trouble.is_some();
+        if refused.is_none() && self.trouble.is_none() {
+            self.heard.push(source.id.clone());
+        }
         self.note_refusal(&source.id, refused.map(|e| e.to_string()))
             .await
+    }
+
+    /// What the node says it removed of a source after a link of its chain.
+    async fn removed(&self, source: &SourceId, mut after: u64) -> Result<Vec<RemovedSnapshot>> {
+        let mut all = Vec::new();
+        loop {
+            let from = after.to_string();
+            let query = [("source", source.as_str()), ("after", from.as_str())];
+            let page: Vec<RemovedSnapshot> = self.link.get("snapshots/removed", &query).await?;
+            let Some(last) = page.last().map(|r| r.sequence).filter(|n| *n > after) else {
+                return Ok(all);
+            };
+            all.extend(page);
+            after = last;
+        }
+    }
+
+    /// Both catalogues learn what the other side removed, and what is held. A hold from either side
+    /// holds; what was removed from here is not brought back by a list, and a node's word removes
+    /// nothing but what lay in its own folders.
+    async fn agree(
+        &self,
+        known: &[SnapshotRow],
+        listed: &[Snapshot],
+        gone: &[SnapshotId],
+        removals: &[RemovalRow],
+    ) -> Result<()> {
+        let kinds = self.folders().await?;
+        let is_folder = |id: &ProviderId| kinds.get(id).copied().unwrap_or(false);
+        for row in known {
+            let now = listed.iter().find(|s| s.id == row.id);
+            let there = |id: &ProviderId| now.is_some_and(|s| s.providers.contains(id));
+            for provider in row.providers.iter().filter(|p| is_folder(p) && !there(p)) {
+                let removal = removal_by_node(row, provider);
+                let (id, provider) = (row.id.clone(), provider.clone());
+                self.master
+                    .db(move |r| {
+                        r.removals_begin(std::slice::from_ref(&removal))?;
+                        r.removal_end(&id, &provider, removal.begun_at)
+                    })
+                    .await?;
+                self.master.tell(MasterEvent::SnapshotsChanged);
+                self.master.tell(MasterEvent::SourcesChanged);
+            }
+            let Some(now) = now else { continue };
+            if now.held && !row.held {
+                let id = row.id.clone();
+                self.master.db(move |r| r.snapshot_hold(&id, true)).await?;
+                self.master.tell(MasterEvent::SnapshotsChanged);
+            } else if row.held && !now.held {
+                let held: Result<()> = self
+                    .link
+                    .put(&format!("snapshots/{}/hold", row.id), &())
+                    .await;
+                // It is being removed there; another store may still hold it.
+                held.or_else(|e| match e.code() {
+                    Code::Conflict | Code::NotFound => Ok(()),
+                    _ => Err(e),
+                })?;
+            }
+        }
+        if !gone.is_empty() {
+            tracing::debug!(snapshots = gone.len(), "removed by the node");
+        }
+        for removal in removals.iter().filter(|r| r.done_at.is_some()) {
+            let listed = listed
+                .iter()
+                .any(|s| s.id == removal.snapshot_id && s.providers.contains(&removal.provider_id));
+            if listed && !is_folder(&removal.provider_id) {
+                let (id, provider) = (&removal.snapshot_id, &removal.provider_id);
+                let route = format!("snapshots/{id}/providers/{provider}");
+                self.link.delete(&route).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each store whether it is a folder on a node.
+    async fn folders(&self) -> Result<HashMap<ProviderId, bool>> {
+        let rows = self.master.db(|r| r.providers_list()).await?;
+        rows.into_iter()
+            .map(|row| {
+                let kind: ProviderKind = parsed("store", &row.kind)?;
+                Ok((row.id, matches!(kind, ProviderKind::Local { .. })))
+            })
+            .collect()
+    }
+
+    /// Verifies the manifest of a snapshot that came and went. Answers the manifest's SHA-256.
+    async fn pass(
+        &self,
+        source: &SourceRow,
+        removed: &RemovedSnapshot,
+        previous: Option<&str>,
+    ) -> Result<String> {
+        let doing = || format!("pass snapshot {} of {}", removed.sequence, source.name);
+        let (shown, bytes) = chain::as_listed(source, removed).with_context(doing)?;
+        let (row, sha256) =
+            chain::verified(&self.node, source, &shown, &bytes, previous).with_context(doing)?;
+        let (id, head) = (source.id.clone(), sha256.clone());
+        self.master
+            .db(move |r| r.source_move_head(&id, row.sequence, &head))
+            .await
+            .with_context(doing)?;
+        Ok(sha256)
     }
 
     /// Verifies one manifest and enters its snapshot. Answers the manifest's SHA-256.
@@ -247,5 +406,20 @@ impl Sync {
             node_id: self.node.id.clone(),
             message: LiveMessage::Event(event),
         });
+    }
+}
+
+/// What a node did in its own folder, as it is remembered.
+fn removal_by_node(row: &SnapshotRow, provider: &ProviderId) -> RemovalRow {
+    RemovalRow {
+        snapshot_id: row.id.clone(),
+        provider_id: provider.clone(),
+        source_id: row.source_id.clone(),
+        sequence: row.sequence,
+        created_at: row.created_at,
+        stored_bytes: row.stored_bytes,
+        reason: "node".to_owned(),
+        begun_at: Utc::now(),
+        done_at: None,
     }
 }

@@ -160,7 +160,7 @@ impl Master {
         let options = RetryOptions::default();
         Ok(match kind {
             ProviderKind::S3 { .. } => {
-                let credentials = self.core().secrets.credentials(&provider.id).await?;
+                let credentials = self.core().secrets.own_credentials(&provider.id).await?;
                 Arc::new(Retry::new(bucket(kind, credentials)?, options))
             }
             ProviderKind::Local { .. } => {

@@ -4,8 +4,10 @@
 
 mod enrolment;
 mod presence;
+mod reconcile;
 mod recovery;
 mod relay;
+mod retention;
 mod tampering;
 #[path = "../../src/testing.rs"]
 #[allow(dead_code)]

@@ -26,7 +26,7 @@ pub async fn protect(world: &World, site: &WordPress, stores: &[ProviderId]) -> 
 }
 
 /// Adds the bucket, and answers what the two sides know of it.
-async fn bucket(world: &World, weed: &SeaweedFs) -> ProviderId {
+pub async fn bucket(world: &World, weed: &SeaweedFs) -> ProviderId {
     let kind = ProviderKind::S3 {
         endpoint: weed.endpoint(),
         region: "us-east-1".into(),

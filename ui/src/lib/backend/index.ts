@@ -20,6 +20,8 @@ import type {
   ProviderTest,
   ProviderView,
   RestoreStarted,
+  Retention,
+  RetentionPreview,
   SetupStatus,
   SnapshotView,
   SourceView,
@@ -55,6 +57,10 @@ export interface Backend {
     providerIds: string[],
   ): Promise<SourceView>;
   sourceRemove(sourceId: string): Promise<void>;
+  /** Null keeps everything. Nothing goes at once. */
+  sourceRetention(sourceId: string, retention: Retention | null): Promise<void>;
+  /** What a rule would keep and remove; nothing is touched. */
+  retentionPreview(sourceId: string, retention: Retention): Promise<RetentionPreview>;
 
   jobsList(nodeId: string): Promise<Job[]>;
   jobGet(jobId: string): Promise<NodeJob>;
@@ -65,6 +71,8 @@ export interface Backend {
   /** The entries of one folder; `''` is the snapshot's root. */
   snapshotFiles(snapshotId: string, folder: string): Promise<FileEntry[]>;
   snapshotVerify(snapshotId: string): Promise<TaskView>;
+  /** Retention does not remove what is held. */
+  snapshotHold(snapshotId: string, held: boolean): Promise<void>;
   /** Into a fresh folder inside of `folder`; `paths` empty means everything. */
   snapshotRestore(snapshotId: string, paths: string[], folder: string): Promise<TaskView>;
   snapshotRestoreInPlace(snapshotId: string): Promise<RestoreStarted>;

@@ -44,6 +44,8 @@ export const tauri: Backend = {
   sourceProtect: (nodeId, path, name, providerIds) =>
     value(commands.sourceProtect(nodeId, path, name, providerIds)),
   sourceRemove: (sourceId) => done(commands.sourceRemove(sourceId)),
+  sourceRetention: (sourceId, retention) => done(commands.sourceRetention(sourceId, retention)),
+  retentionPreview: (sourceId, retention) => value(commands.retentionPreview(sourceId, retention)),
 
   jobsList: (nodeId) => value(commands.jobsList(nodeId)),
   jobGet: (jobId) => value(commands.jobGet(jobId)),
@@ -53,6 +55,7 @@ export const tauri: Backend = {
   snapshotsList: (sourceId) => value(commands.snapshotsList(sourceId)),
   snapshotFiles: (snapshotId, folder) => value(commands.snapshotFiles(snapshotId, folder)),
   snapshotVerify: (snapshotId) => value(commands.snapshotVerify(snapshotId)),
+  snapshotHold: (snapshotId, held) => done(commands.snapshotHold(snapshotId, held)),
   snapshotRestore: (snapshotId, paths, folder) =>
     value(commands.snapshotRestore(snapshotId, paths, folder)),
   snapshotRestoreInPlace: (snapshotId) => value(commands.snapshotRestoreInPlace(snapshotId)),

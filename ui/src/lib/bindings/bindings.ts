@@ -22,6 +22,8 @@ export const commands = {
 	sourcesList: () => typedError<SourceView[], ErrorView>(__TAURI_INVOKE("sources_list")),
 	sourceProtect: (nodeId: NodeId, path: string, name: string, providerIds: ProviderId[]) => typedError<SourceView, ErrorView>(__TAURI_INVOKE("source_protect", { nodeId, path, name, providerIds })),
 	sourceRemove: (sourceId: SourceId) => typedError<null, ErrorView>(__TAURI_INVOKE("source_remove", { sourceId })),
+	sourceRetention: (sourceId: SourceId, retention: Retention | null) => typedError<null, ErrorView>(__TAURI_INVOKE("source_retention", { sourceId, retention })),
+	retentionPreview: (sourceId: SourceId, retention: Retention) => typedError<RetentionPreview, ErrorView>(__TAURI_INVOKE("retention_preview", { sourceId, retention })),
 	jobsList: (nodeId: NodeId) => typedError<Job[], ErrorView>(__TAURI_INVOKE("jobs_list", { nodeId })),
 	jobGet: (jobId: JobId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_get", { jobId })),
 	jobStart: (sourceId: SourceId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_start", { sourceId })),
@@ -29,6 +31,8 @@ export const commands = {
 	snapshotsList: (sourceId: SourceId | null) => typedError<SnapshotView[], ErrorView>(__TAURI_INVOKE("snapshots_list", { sourceId })),
 	snapshotFiles: (snapshotId: SnapshotId, folder: string) => typedError<FileEntry[], ErrorView>(__TAURI_INVOKE("snapshot_files", { snapshotId, folder })),
 	snapshotVerify: (snapshotId: SnapshotId) => typedError<TaskView, ErrorView>(__TAURI_INVOKE("snapshot_verify", { snapshotId })),
+	snapshotHold: (snapshotId: SnapshotId, held: boolean) => typedError<null, ErrorView>(__TAURI_INVOKE("snapshot_hold", { snapshotId, held })),
+	snapshotsAdopt: (providerId: ProviderId, snapshotIds: SnapshotId[]) => typedError<SnapshotId[], ErrorView>(__TAURI_INVOKE("snapshots_adopt", { providerId, snapshotIds })),
 	snapshotRestore: (snapshotId: SnapshotId, paths: string[], folder: string) => typedError<TaskView, ErrorView>(__TAURI_INVOKE("snapshot_restore", { snapshotId, paths, folder })),
 	snapshotRestoreInPlace: (snapshotId: SnapshotId) => typedError<RestoreStarted, ErrorView>(__TAURI_INVOKE("snapshot_restore_in_place", { snapshotId })),
 	restoreConfirm: (nodeId: NodeId, jobId: JobId) => typedError<null, ErrorView>(__TAURI_INVOKE("restore_confirm", { nodeId, jobId })),
@@ -45,6 +49,9 @@ export const commands = {
 	providerAdd: (name: string, kind: ProviderKind, credentials: CredentialsInput | null) => typedError<ProviderView, ErrorView>(__TAURI_INVOKE("provider_add", { name, kind, credentials })),
 	providerTest: (kind: ProviderKind, credentials: CredentialsInput | null, providerId: ProviderId | null) => typedError<ProviderTest, ErrorView>(__TAURI_INVOKE("provider_test", { kind, credentials, providerId })),
 	providerRemove: (providerId: ProviderId) => typedError<null, ErrorView>(__TAURI_INVOKE("provider_remove", { providerId })),
+	providerManage: (providerId: ProviderId, credentials: CredentialsInput | null) => typedError<null, ErrorView>(__TAURI_INVOKE("provider_manage", { providerId, credentials })),
+	providerReconcile: (providerId: ProviderId) => typedError<Reconciliation, ErrorView>(__TAURI_INVOKE("provider_reconcile", { providerId })),
+	catalogueRebuild: (tenantName: string, kind: ProviderKind, credentials: CredentialsInput, recoveryKey: RecoveryKeyInput) => typedError<Rebuilt, ErrorView>(__TAURI_INVOKE("catalogue_rebuild", { tenantName, kind, credentials, recoveryKey })),
 };
 
 /** Events */
@@ -108,6 +115,17 @@ export type CredentialsInput = {
 	/**  Secret access key. */
 	secret_access_key: string,
 };
+
+/**  What becomes of a snapshot. */
+export type Decision = 
+/**  It stays. */
+{ type: "keep"; 
+/**  Why; one or more. */
+reasons: KeepReason[] } | 
+/**  It goes. */
+{ type: "remove"; 
+/**  Why. */
+reason: RemoveReason };
 
 /**  One mounted disk. */
 export type DiskUse = {
@@ -289,6 +307,31 @@ export type JobKind =
 /**  Where a job is. `PENDING → RUNNING → COMPLETED | FAILED | CANCELLED`, and `PENDING → CANCELLED`. */
 export type JobState = "PENDING" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
 
+/**  Why a snapshot stays. */
+export type KeepReason = 
+/**  One of the last so many. */
+"last" | 
+/**  The newest of its day. */
+"daily" | 
+/**  The newest of its week. */
+"weekly" | 
+/**  The newest of its month. */
+"monthly" | 
+/**  The newest of its year. */
+"yearly" | 
+/**  From the days of which all stay. */
+"within" | 
+/**  Somebody asked for it to stay. */
+"held" | 
+/**  The newest that is known to be good: never removed. */
+"newest_verified" | 
+/**  Newer than the newest that is known to be good, or none is: it may be all there is. */
+"not_yet_proven" | 
+/**  Dated in the future: a clock is wrong, and nothing is removed by a wrong clock. */
+"future" | 
+/**  The catalogue does not have it: nobody's to remove. */
+"unknown";
+
 /**
  *  What `WS /stats/live` sends, one JSON text message each: a sample a second, every change of a
  *  job (at most four a second each), every event.
@@ -329,6 +372,18 @@ export type MasterEvent =
 	/**  What it sent. */
 	message: LiveMessage,
 } };
+
+/**  A snapshot that is not in the bucket as the catalogue has it. */
+export type Mismatch = {
+	/**  Which. */
+	snapshot_id: SnapshotId,
+	/**  The name of its source. */
+	source_name: string,
+	/**  When it was made. */
+	created_at: string,
+	/**  What was found. */
+	message: string,
+};
 
 /**  A server with an agent enrolled at the master. */
 export type NodeId = string;
@@ -374,6 +429,22 @@ export type NodeView = {
 	last_seen: string | null,
 	/**  When it was enrolled. */
 	enrolled_at: string,
+};
+
+/**  A snapshot in the bucket that the catalogue does not know there. */
+export type Orphan = {
+	/**  Which. */
+	snapshot_id: SnapshotId,
+	/**  Of which source. */
+	source_id: SourceId,
+	/**  The name of its source, if that is known. */
+	source_name: string | null,
+	/**  When it was made, if its manifest can be read. */
+	created_at: string | null,
+	/**  What it takes up. */
+	stored_bytes: number,
+	/**  Why it cannot be adopted; none when it can. */
+	problem: ErrorView | null,
 };
 
 /**  The overview: am I safe? */
@@ -465,12 +536,100 @@ export type ProviderView = {
 	stored_bytes: number,
 };
 
+/**  What came of a rebuilt catalogue. */
+export type Rebuilt = {
+	/**  Sources found. */
+	sources: number,
+	/**  Snapshots taken in. */
+	snapshots: number,
+	/**  Snapshots that are not whole, not to be believed, or for another key. */
+	left_out: number,
+};
+
+/**  The catalogue against a bucket. */
+export type Reconciliation = {
+	/**  The catalogue has them there, and they are not, or not whole. */
+	missing: Mismatch[],
+	/**  They are there with other sizes, or another manifest. */
+	changed: Mismatch[],
+	/**  They are there, and the catalogue does not know. */
+	orphaned: Orphan[],
+	/**  Folders of snapshots that never got their manifest: backups under way, or cut short. */
+	unfinished: number,
+};
+
+/**  The key on a recovery kit. Goes in, never comes out. */
+export type RecoveryKeyInput = {
+	/**  `AGE-SECRET-KEY-1…` */
+	key: string,
+};
+
+/**  Why a snapshot goes. */
+export type RemoveReason = 
+/**  No count asks for it. */
+"rule" | 
+/**  A count does, but there is no room. */
+"quota";
+
 /**  A restore on the node: the job it became. */
 export type RestoreStarted = {
 	/**  Where. */
 	node_id: NodeId,
 	/**  The job. */
 	job_id: JobId,
+};
+
+/**
+ *  How many snapshots stay. A snapshot stays when any of the counts asks for it; what is left out
+ *  asks for nothing.
+ */
+export type Retention = {
+	/**  The newest so many. */
+	keep_last?: number,
+	/**  The newest of each of the last so many days that have one. */
+	daily?: number,
+	/**  The newest of each of the last so many ISO weeks that have one. */
+	weekly?: number,
+	/**  The newest of each of the last so many months that have one. */
+	monthly?: number,
+	/**  The newest of each of the last so many years that have one. */
+	yearly?: number,
+	/**
+	 *  All from the so many days (of 24 hours) before the newest one: counted from it and not from
+	 *  today, a source that is no longer backed up is not emptied.
+	 */
+	keep_within_days?: number | null,
+	/**
+	 *  What all together may take up in one store, in bytes. Beyond it the oldest go, whatever the
+	 *  counts say.
+	 */
+	quota_bytes?: number | null,
+};
+
+/**  What would become of one snapshot in one store. */
+export type RetentionLine = {
+	/**  Which. */
+	snapshot_id: SnapshotId,
+	/**  In which store. */
+	provider_id: ProviderId,
+	/**  When it was made. */
+	created_at: string,
+	/**  Its size. */
+	stored_bytes: number,
+	/**  What becomes of it, and why. */
+	decision: Decision,
+};
+
+/**  What a retention would keep, and what it would remove. */
+export type RetentionPreview = {
+	/**  Every snapshot in every store of the source, newest first in each. */
+	snapshots: RetentionLine[],
+	/**  Bytes that stay. */
+	kept_bytes: number,
+	/**  Bytes that go. */
+	freed_bytes: number,
+	/**  How far what must stay is beyond the quota. */
+	over_quota_bytes: number,
 };
 
 /**  One second (or one minute, averaged) of a server. */
@@ -570,6 +729,8 @@ export type Snapshot = {
 	consistent: boolean,
 	/**  What the job warned of. */
 	warnings: string[],
+	/**  Somebody asked for it to stay, whatever the retention says. */
+	held?: boolean,
 };
 
 /**  What a completed job leaves in storage. */
@@ -604,6 +765,8 @@ export type SourceView = {
 	path: string,
 	/**  Where its snapshots go. */
 	providers: ProviderId[],
+	/**  Which of them stay; none keeps all. */
+	retention: Retention | null,
 	/**  The verdict. */
 	protection: Protection,
 	/**  Its newest job, whatever came of it. */

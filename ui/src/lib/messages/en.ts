@@ -5,6 +5,7 @@ import { common, app } from './en/frame';
 import { jobs, tasks } from './en/jobs';
 import { nodes, node, sites } from './en/nodes';
 import { overview, protection, needs } from './en/overview';
+import { retention } from './en/retention';
 import { setup } from './en/setup';
 import { snapshots, restore } from './en/snapshots';
 import { storage } from './en/storage';
@@ -23,6 +24,7 @@ export const en = {
   tasks,
   snapshots,
   restore,
+  retention,
   storage,
   enrol,
 };

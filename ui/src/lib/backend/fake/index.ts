@@ -5,10 +5,14 @@
 
 import type {
   FoundSite,
+  KeepReason,
   MasterEvent,
   NodeJob,
   ProviderKind,
   ProviderTest,
+  Retention,
+  RetentionLine,
+  RetentionPreview,
   SourceView,
   TaskView,
 } from '$/lib/bindings/bindings';
@@ -209,6 +213,46 @@ export class FakeBackend implements Backend {
       this.tell({ type: 'sources_changed' });
     });
 
+  sourceRetention = (sourceId: string, retention: Retention | null) =>
+    this.#answer('sourceRetention', [sourceId, retention], () => {
+      this.#source(sourceId).retention = retention;
+      this.tell({ type: 'sources_changed' });
+    });
+
+  /** Knows of the newest, the held, and no other count. */
+  retentionPreview = (sourceId: string, retention: Retention) =>
+    this.#answer('retentionPreview', [sourceId, retention], (): RetentionPreview => {
+      const all = this.world.snapshots.filter(({ source_id }) => source_id === sourceId);
+      const snapshots = this.#source(sourceId).providers.flatMap((provider_id) =>
+        all.map((snapshot, i): RetentionLine => {
+          const reasons: KeepReason[] = [];
+          if (i < (retention.keep_last ?? 0)) reasons.push('last');
+          if (i === 0) reasons.push('newest_verified');
+          if (snapshot.held) reasons.push('held');
+          return {
+            snapshot_id: snapshot.id,
+            provider_id,
+            created_at: snapshot.created_at,
+            stored_bytes: snapshot.stored_bytes,
+            decision:
+              reasons.length > 0 ? { type: 'keep', reasons } : { type: 'remove', reason: 'rule' },
+          };
+        }),
+      );
+      const sum = (type: 'keep' | 'remove') =>
+        snapshots
+          .filter(({ decision }) => decision.type === type)
+          .reduce((bytes, { stored_bytes }) => bytes + stored_bytes, 0);
+      const kept_bytes = sum('keep');
+      const over = kept_bytes - (retention.quota_bytes ?? Infinity);
+      return {
+        snapshots,
+        kept_bytes,
+        freed_bytes: sum('remove'),
+        over_quota_bytes: Math.max(0, over),
+      };
+    });
+
   jobsList = (nodeId: string) =>
     this.#answer('jobsList', [nodeId], () => this.world.jobs.get(nodeId) ?? []);
 
@@ -253,6 +297,12 @@ export class FakeBackend implements Backend {
     this.#answer('snapshotVerify', [snapshotId], () =>
       this.#begin('verify', `Verify ${this.#snapshot(snapshotId).source_name}`, snapshotId, null),
     );
+
+  snapshotHold = (snapshotId: string, held: boolean) =>
+    this.#answer('snapshotHold', [snapshotId, held], () => {
+      this.#snapshot(snapshotId).held = held;
+      this.tell({ type: 'snapshots_changed' });
+    });
 
   snapshotRestore = (snapshotId: string, paths: string[], folder: string) =>
     this.#answer('snapshotRestore', [snapshotId, paths, folder], () => {

@@ -95,6 +95,7 @@ export function source(
     module: 'wordpress',
     path,
     providers: stores.map(({ id }) => id),
+    retention: null,
     protection: 'waiting',
     last_job: null,
     last_snapshot: null,
@@ -185,6 +186,7 @@ export function finished(
     manifest_sha256: '9f'.repeat(32),
     consistent: true,
     warnings: [],
+    held: false,
   };
   return { job: { ...done, snapshot_id: snapshot.id }, snapshot };
 }
