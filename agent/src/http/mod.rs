@@ -80,6 +80,7 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/jobs", get(jobs::list).post(jobs::create))
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/stop", post(jobs::stop))
+        .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/snapshots", get(snapshots::list))
         .route("/snapshots/{id}", get(snapshots::one))
         .route("/snapshots/{id}/verify", post(snapshots::verify))

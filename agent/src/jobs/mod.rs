@@ -4,6 +4,7 @@
 
 mod queue;
 mod recovery;
+mod retry;
 mod runner;
 pub mod state;
 mod track;
@@ -16,6 +17,7 @@ use backupd_storage::Storage;
 use ed25519_dalek::SigningKey;
 
 pub use queue::Queue;
+pub use retry::Backoff;
 pub use track::{Failure, InStage, Track};
 
 use crate::{journal::Journal, live::Live, resources::Resources, store::Store};

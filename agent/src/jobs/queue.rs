@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use backupd_base::{Code, Error, JobId, Result, SourceId};
@@ -11,14 +11,19 @@ use backupd_protocol::{
     Stage, StageState,
 };
 use chrono::{SubsecRound as _, Utc};
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
-use super::{Parts, Track, state};
+use super::{
+    Parts, Track,
+    retry::{self, Backoff},
+    state,
+};
 use crate::{
     journal::Entry,
     modules, pipeline,
     restore::{self, Request, RestoreRequest},
-    store::{jobs, snapshots},
+    store::{events, jobs, snapshots},
 };
 
 /// Somebody waits for a restore.
@@ -36,6 +41,8 @@ pub(super) struct Inner {
     /// Lent for one restore each, in memory only: a restore does not survive a restart.
     pub(super) keys: Mutex<HashMap<JobId, LentKeys>>,
     pub(super) wake: Notify,
+    /// How failed backups are tried again; not at all while it is not set.
+    pub(super) backoff: OnceLock<Backoff>,
 }
 
 impl Queue {
@@ -47,6 +54,7 @@ impl Queue {
             running: Mutex::default(),
             keys: Mutex::default(),
             wake: Notify::new(),
+            backoff: OnceLock::new(),
         }))
     }
 
@@ -54,7 +62,7 @@ impl Queue {
     ///
     /// # Errors
     /// `NotFound` for a source there is not; `Conflict` while one of its jobs is pending or
-    /// running; `Invalid` for a priority above 10, or a source that cannot be backed up as it is
+    /// running, but for a retry that waits, which gives way; `Invalid` for a priority above 10, or a source that cannot be backed up as it is
     /// configured.
     pub fn submit_backup(&self, create: &JobCreate) -> Result<Job> {
         let source = self.0.parts.host.source(&create.source_id)?;
@@ -133,7 +141,8 @@ impl Queue {
         let job = self.get(id)?;
         can_undo(&job)?;
         let running = self.list(Some(&job.source_id), 1)?;
-        if running.iter().any(|job| !job.state.is_final()) {
+        let stands_in_the_way = |job: &Job| !job.state.is_final() && !job.is_waiting();
+        if running.iter().any(stands_in_the_way) {
             let why = format!("a job of {} is pending or running", job.source_name);
             return Err(Error::new(Code::Conflict, why));
         }
@@ -171,7 +180,7 @@ impl Queue {
         Ok(list)
     }
 
-    /// Stops a job. A pending one is `CANCELLED` at once, a running one as soon as it has cleaned
+    /// Stops a job, and with it the chain of its retries. A pending one is `CANCELLED` at once, a running one as soon as it has cleaned
     /// up after itself. One whose snapshot is being committed completes.
     ///
     /// # Errors
@@ -187,13 +196,7 @@ impl Queue {
                 // It was taken by the runner a moment ago and is not listed as running yet.
                 return Ok(((), job));
             }
-            state::job(job.state, JobState::Cancelled)?;
-            job.state = JobState::Cancelled;
-            job.finished_at = Some(Utc::now().trunc_subsecs(3));
-            for stage in &mut job.stages {
-                stage.state = StageState::Skipped;
-            }
-            jobs::update(tx, &job)?;
+            cancel_pending(tx, &mut job)?;
             Ok(((), job))
         })?;
         if job.state == JobState::Running {
@@ -222,7 +225,8 @@ impl Queue {
         self.running().len()
     }
 
-    fn submit(&self, job: Job, request: &str, keys: Option<LentKeys>) -> Result<Job> {
+    /// Writes a job that was asked for and wakes the runner.
+    pub(super) fn submit(&self, job: Job, request: &str, keys: Option<LentKeys>) -> Result<Job> {
         if job.priority > 10 {
             let why = format!("priority {} is not between 0 and 10", job.priority);
             return Err(Error::new(Code::Invalid, why));
@@ -231,14 +235,24 @@ impl Queue {
         if let Some(keys) = keys {
             self.0.keys().insert(job.id.clone(), keys);
         }
-        let written = self
-            .0
-            .parts
-            .store
-            .write(|tx| jobs::insert(tx, &job, request));
-        if let Err(e) = written {
-            self.0.keys().remove(&job.id);
-            return Err(e);
+        let written = self.0.parts.store.write(|tx| {
+            let gone = match retry::give_way(tx, &job)? {
+                Some((gone, entry)) => Some((gone, events::append(tx, &entry)?)),
+                None => None,
+            };
+            jobs::insert(tx, &job, request)?;
+            Ok(gone)
+        });
+        match written {
+            Ok(None) => {}
+            Ok(Some((gone, event))) => {
+                self.0.parts.live.tell(LiveMessage::Event(event));
+                self.0.parts.live.tell(LiveMessage::Job(gone));
+            }
+            Err(e) => {
+                self.0.keys().remove(&job.id);
+                return Err(e);
+            }
         }
         self.0.parts.live.tell(LiveMessage::Job(job.clone()));
         self.0.wake.notify_one();
@@ -272,7 +286,19 @@ fn can_undo(job: &Job) -> Result<()> {
     Err(Error::new(Code::Conflict, why))
 }
 
-fn new_job(
+/// Cancels a job that has not begun.
+pub(super) fn cancel_pending(tx: &Connection, job: &mut Job) -> Result<()> {
+    state::job(job.state, JobState::Cancelled)?;
+    job.state = JobState::Cancelled;
+    job.finished_at = Some(Utc::now().trunc_subsecs(3));
+    for stage in &mut job.stages {
+        stage.state = StageState::Skipped;
+    }
+    jobs::update(tx, job)
+}
+
+/// A job as it begins its life.
+pub(super) fn new_job(
     kind: JobKind,
     (source_id, source_name, module): (&SourceId, &str, &str),
     priority: u8,
@@ -303,6 +329,9 @@ fn new_job(
         providers: Vec::new(),
         landed_in: None,
         can_undo: false,
+        retry_of: None,
+        attempt: 1,
+        not_before: None,
         created_at: Utc::now().trunc_subsecs(3),
         started_at: None,
         finished_at: None,

@@ -9,7 +9,7 @@ use chrono::{SubsecRound as _, Utc};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Queue, queue::Inner, runner::report, state, track::close_stages};
+use super::{Queue, queue::Inner, state, track::close_stages};
 use crate::{
     pipeline::{self, settle},
     restore,
@@ -128,10 +128,7 @@ impl Inner {
         }
         job.state = to;
         job.finished_at = Some(now);
-        self.parts.journal.record_with(|tx| {
-            jobs::update(tx, &job)?;
-            Ok(((), report(&job)))
-        })?;
+        self.write_end(&job, true)?;
         self.parts.live.tell(LiveMessage::Job(job));
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use backupd_base::{Code, Error, Result};
@@ -16,6 +17,11 @@ use super::{Failure, Queue, Track, queue::Inner, state};
 use crate::{
     journal::Entry, modules::tool::NICE, pipeline, resources::Place, restore, store::jobs,
 };
+
+/// A clock that jumps, or a due time that was changed beside the program, is seen within this.
+const LOOK: Duration = Duration::from_secs(60);
+/// A retry whose time has come is looked for again no sooner than this.
+const SOON: Duration = Duration::from_millis(10);
 
 impl Queue {
     /// Settles what a former process left behind, then runs jobs until `shutdown`; what runs then
@@ -38,9 +44,11 @@ impl Queue {
             };
             let Some(track) = self.0.take(&shutdown)? else {
                 drop(place);
+                let due = self.0.until_due()?;
                 tokio::select! {
                     () = shutdown.cancelled() => break,
                     () = self.0.wake.notified() => continue,
+                    () = tokio::time::sleep(due) => continue,
                 }
             };
             let (inner, down) = (Arc::clone(&self.0), shutdown.clone());
@@ -59,7 +67,9 @@ impl Inner {
         // Held until it is listed, so that a job is always found either pending or running.
         let mut running = self.running();
         let job = self.parts.store.write(|tx| {
-            let Some(mut job) = jobs::next(tx)? else {
+            // A process that plans no retries leaves another's alone.
+            let retries_until = self.backoff.get().map(|_| Utc::now());
+            let Some(mut job) = jobs::next(tx, retries_until)? else {
                 return Ok(None);
             };
             state::job(job.state, JobState::Running)?;
@@ -79,6 +89,16 @@ impl Inner {
         drop(running);
         track.tell();
         Ok(Some(track))
+    }
+
+    /// How long until the next retry is due; not long at a time, since clocks jump.
+    fn until_due(&self) -> Result<Duration> {
+        let due = match self.backoff.get() {
+            Some(_) => self.parts.store.read(jobs::next_due)?,
+            None => None,
+        };
+        let until = due.map(|due| (due - Utc::now()).to_std().unwrap_or_default());
+        Ok(until.map_or(LOOK, |until| until.clamp(SOON, LOOK)))
     }
 
     fn work(&self, track: &Arc<Track>, runtime: &Handle) -> Result<(), Failure> {
@@ -106,10 +126,7 @@ impl Inner {
         job.state = state;
         job.error = error.filter(|_| state == JobState::Failed);
         job.finished_at = Some(Utc::now().trunc_subsecs(3));
-        self.parts.journal.record_with(|tx| {
-            jobs::update(tx, &job)?;
-            Ok(((), report(&job)))
-        })?;
+        self.write_end(&job, true)?;
         track.amend(|j| *j = job);
         track.tell();
         Ok(())

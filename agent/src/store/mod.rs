@@ -41,6 +41,7 @@ fn migrations() -> Migrations<'static> {
         M::up(providers::TABLE),
         M::up(sources::TABLE),
         M::up(formers::TABLE),
+        M::up(jobs::RETRIES),
     ])
 }
 

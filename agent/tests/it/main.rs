@@ -16,6 +16,7 @@ mod killed;
 mod live;
 mod loads;
 mod node;
+mod retries;
 mod secrets;
 mod site;
 mod support;

@@ -40,6 +40,14 @@ pub struct Node {
 pub struct Configured {
     sources: Mutex<HashMap<SourceId, Source>>,
     stores: Mutex<HashMap<ProviderId, Arc<dyn Storage>>>,
+    failure: Mutex<Option<Code>>,
+}
+
+impl Configured {
+    /// From now on no provider can be opened, for this reason.
+    pub fn fail(&self, code: Option<Code>) {
+        *self.failure.lock().unwrap() = code;
+    }
 }
 
 impl Host for Configured {
@@ -49,6 +57,9 @@ impl Host for Configured {
     }
 
     fn storage(&self, id: &ProviderId) -> Result<Arc<dyn Storage>> {
+        if let Some(code) = *self.failure.lock().unwrap() {
+            return Err(Error::new(code, "the store was made to fail"));
+        }
         let stores = self.stores.lock().unwrap();
         let found = stores.get(id).cloned();
         found.ok_or_else(|| Error::new(Code::NotFound, "no such provider"))
