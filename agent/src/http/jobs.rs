@@ -1,4 +1,4 @@
-//! `GET|POST /jobs`, `GET /jobs/{id}`, `POST /jobs/{id}/stop|retry`.
+//! `GET|POST /jobs`, `GET /jobs/{id}`, `POST /jobs/{id}/stop|retry|reset`.
 
 use axum::{
     Json,
@@ -76,4 +76,13 @@ pub async fn retry(
     let Path(id) = id?;
     let job = blocking(move || agent.queue.retry(&id)).await?;
     Ok((StatusCode::CREATED, Json(job)))
+}
+
+/// Ends one that does not end by itself.
+pub async fn reset(
+    State(agent): Shared,
+    id: Result<Path<JobId>, PathRejection>,
+) -> Result<Json<Job>, Failure> {
+    let Path(id) = id?;
+    Ok(Json(agent.queue.reset(&id).await?))
 }

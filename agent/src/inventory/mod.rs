@@ -200,6 +200,11 @@ impl Host for Inventory {
         self.open(&kept.with_context(|| format!("there is no provider {id}"))?)
     }
 
+    fn provider_name(&self, id: &ProviderId) -> String {
+        let kept = self.store.read(|db| providers::get(db, id)).ok().flatten();
+        kept.map_or_else(|| id.to_string(), |kept| kept.provider.name)
+    }
+
     fn node_id(&self) -> Option<NodeId> {
         let enrolled = self.store.read(enrolment::get).ok()?;
         enrolled.map(|enrolled| enrolled.node_id)

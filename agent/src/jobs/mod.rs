@@ -2,12 +2,14 @@
 //!
 //! Deliberately not here: what a backup or a restore does (`pipeline`, `restore`).
 
+mod pulse;
 mod queue;
 mod recovery;
 mod retry;
 mod runner;
 pub mod state;
 mod track;
+mod watchdog;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use backupd_protocol::Source;
 use backupd_storage::Storage;
 use ed25519_dalek::SigningKey;
 
+pub use pulse::{For, Patience};
 pub use queue::Queue;
 pub use retry::Backoff;
 pub use track::{Failure, InStage, Track};
@@ -36,6 +39,11 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// `NotFound` when there is none of that id; why it cannot be opened.
     fn storage(&self, id: &ProviderId) -> Result<Arc<dyn Storage>>;
+
+    /// A provider's name, for people.
+    fn provider_name(&self, id: &ProviderId) -> String {
+        id.to_string()
+    }
 
     /// The node's id, once enrolled.
     fn node_id(&self) -> Option<NodeId>;

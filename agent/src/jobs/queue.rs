@@ -1,14 +1,14 @@
 //! The door to the jobs: submit, look, stop.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use backupd_base::{Code, Error, JobId, Result, SourceId};
 use backupd_protocol::{
-    Job, JobCreate, JobKind, JobState, LentKeys, LiveMessage, Progress, RestoreCreate, Severity,
-    Stage, StageState,
+    Job, JobCreate, JobKind, JobState, LentKeys, LiveMessage, Occupant, Progress, Resources,
+    RestoreCreate, Severity, Stage, StageState,
 };
 use chrono::{SubsecRound as _, Utc};
 use rusqlite::Connection;
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::{
     Parts, Track,
+    pulse::Patience,
     retry::{self, Backoff},
     state,
 };
@@ -43,18 +44,29 @@ pub(super) struct Inner {
     pub(super) wake: Notify,
     /// How failed backups are tried again; not at all while it is not set.
     pub(super) backoff: OnceLock<Backoff>,
+    pub(super) patience: Patience,
+    /// Ended while their threads were not back.
+    pub(super) given_up: Mutex<HashSet<JobId>>,
 }
 
 impl Queue {
     /// The queue in the agent's database. Nothing runs before [`Queue::run`].
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        Self::with_patience(parts, Patience::default())
+    }
+
+    /// [`Queue::new`], for jobs that may stand still for as long as `patience` says.
+    #[must_use]
+    pub fn with_patience(parts: Parts, patience: Patience) -> Self {
         Self(Arc::new(Inner {
             parts,
             running: Mutex::default(),
             keys: Mutex::default(),
             wake: Notify::new(),
             backoff: OnceLock::new(),
+            patience,
+            given_up: Mutex::default(),
         }))
     }
 
@@ -219,6 +231,25 @@ impl Queue {
         Ok(job)
     }
 
+    /// Who has which place, and who waits. Jobs that are due wait for the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn resources(&self) -> Result<Resources> {
+        let parts = &self.0.parts;
+        let mut view = parts.resources.view(&parts.store)?;
+        let waiting = parts.store.read(|db| jobs::waiting(db, Utc::now()))?;
+        view.io.waiters = waiting
+            .into_iter()
+            .map(|job| Occupant {
+                since: job.not_before.unwrap_or(job.created_at),
+                job_id: job.id,
+                source_name: job.source_name,
+            })
+            .collect();
+        Ok(view)
+    }
+
     /// How many jobs run.
     #[must_use]
     pub fn running_count(&self) -> usize {
@@ -267,6 +298,10 @@ impl Queue {
 impl Inner {
     pub(super) fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Track>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn given_up(&self) -> MutexGuard<'_, HashSet<JobId>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keys(&self) -> MutexGuard<'_, HashMap<JobId, LentKeys>> {

@@ -36,13 +36,14 @@ impl Queue {
             .await
             .map_err(|e| Error::caused("settle what was interrupted", e))??;
         tokio::spawn(Self::settle_rest(Arc::clone(&self.0), shutdown.clone()));
+        tokio::spawn(Self::watch(Arc::clone(&self.0), shutdown.clone()));
         let mut threads = JoinSet::new();
         while !shutdown.is_cancelled() {
             let place = tokio::select! {
                 () = shutdown.cancelled() => break,
                 place = self.0.parts.resources.disk() => place,
             };
-            let Some(track) = self.0.take(&shutdown)? else {
+            let Some(track) = self.0.take(&place, &shutdown)? else {
                 drop(place);
                 let due = self.0.until_due()?;
                 tokio::select! {
@@ -63,7 +64,7 @@ impl Queue {
 
 impl Inner {
     /// The next job, as one that runs.
-    fn take(&self, shutdown: &CancellationToken) -> Result<Option<Arc<Track>>> {
+    fn take(&self, place: &Place, shutdown: &CancellationToken) -> Result<Option<Arc<Track>>> {
         // Held until it is listed, so that a job is always found either pending or running.
         let mut running = self.running();
         let job = self.parts.store.write(|tx| {
@@ -85,6 +86,7 @@ impl Inner {
             Arc::clone(&self.parts.store),
             shutdown.child_token(),
         ));
+        place.occupy(track.holder());
         running.insert(job.id, Arc::clone(&track));
         drop(running);
         track.tell();
@@ -114,7 +116,25 @@ impl Inner {
 
     /// Ends a job: its last state and the one event that reports it are one change.
     fn end(&self, track: &Track, outcome: Result<(), Failure>, is_shutdown: bool) -> Result<()> {
-        let error = outcome.err().map(|failure| told(failure, is_shutdown));
+        if !track.take_end() {
+            return Ok(());
+        }
+        self.write_outcome(track, outcome, is_shutdown)
+    }
+
+    /// For whoever has taken on to write down the end.
+    pub(super) fn write_outcome(
+        &self,
+        track: &Track,
+        outcome: Result<(), Failure>,
+        is_shutdown: bool,
+    ) -> Result<()> {
+        let verdict = track.verdict();
+        let retries = verdict.as_ref().is_none_or(|verdict| verdict.retries);
+        let error = outcome.err().map(|failure| match verdict {
+            Some(verdict) => verdict.error,
+            None => told(failure, is_shutdown),
+        });
         track.close(error.as_ref());
         let state = match &error {
             None => JobState::Completed,
@@ -126,7 +146,7 @@ impl Inner {
         job.state = state;
         job.error = error.filter(|_| state == JobState::Failed);
         job.finished_at = Some(Utc::now().trunc_subsecs(3));
-        self.write_end(&job, true)?;
+        self.write_end(&job, retries)?;
         track.amend(|j| *j = job);
         track.tell();
         Ok(())
@@ -210,10 +230,15 @@ async fn run_on_thread(
                 tracing::error!(%error, "the end of a job could not be written down");
             }
             drop(place);
+            worker.given_up().remove(&tracked.id());
             let _ = ended.send(());
         });
     match spawned {
-        Ok(_) => drop(end.await),
+        Ok(_) => tokio::select! {
+            _ = end => {}
+            // Given up: nobody waits for its thread.
+            () = track.ended().cancelled() => {}
+        },
         Err(e) => {
             let error = Error::caused("start a thread", e);
             let stage = track.running_stage();
@@ -223,5 +248,6 @@ async fn run_on_thread(
         }
     }
     inner.running().remove(&id);
+    track.ended().cancel();
     inner.wake.notify_one();
 }

@@ -222,6 +222,24 @@ pub fn next(db: &Connection, now: Option<DateTime<Utc>>) -> Result<Option<Job>> 
     .context("read the next job")
 }
 
+/// The jobs that are due, in the order they will be taken.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn waiting(db: &Connection, now: DateTime<Utc>) -> Result<Vec<Job>> {
+    db.prepare_cached(
+        "SELECT * FROM jobs WHERE state = ?1
+         AND (not_before IS NULL OR not_before <= ?2 OR created_at > ?2)
+         ORDER BY priority DESC, rowid",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![json(&JobState::Pending), now], |row| job(db, row))?
+            .collect()
+    })
+    .context("read the jobs that wait")
+}
+
 /// When the next retry that waits is due.
 ///
 /// # Errors

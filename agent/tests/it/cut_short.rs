@@ -17,7 +17,7 @@ use backupd_testkit::{
     MariaDb, Proxy, SeaweedFs, WordPress, assert_same_tree, poll_until,
     proxy::{Fault, Request},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     killed::{Daemon, backupd},
@@ -298,6 +298,12 @@ fn killed_while_a_retry_waits_it_waits_on() {
     let mut daemon = server.told("FAILED");
     let waiting = server.retry();
     assert_eq!(waiting.1, "\"PENDING\"");
+    let jobs = server.run(&["jobs", "shop"]);
+    assert_eq!(
+        (&jobs[0]["id"], &jobs[0]["attempt"]),
+        (&json!(waiting.0), &json!(2))
+    );
+    assert_eq!(jobs[0]["retry_of"], jobs[1]["id"]);
     for _ in 0..2 {
         daemon.kill();
         daemon = server.daemon();
@@ -319,6 +325,43 @@ fn killed_while_a_retry_waits_it_waits_on() {
     let snapshots = server.run(&["snapshots"]);
     assert_eq!(snapshots.as_array().unwrap().len(), 1);
     assert_eq!(snapshots[0]["job_id"], server.retry().0.as_str());
+}
+
+#[test]
+fn a_failed_backup_is_retried_stopped_and_reset_at_the_console() {
+    let server = Server::new("cut-console");
+    let _daemon = server.daemon();
+    let denied = Fault::Answer(403, "<Error><Code>AccessDenied</Code></Error>".into());
+    server.proxy.fail(99, |r| is_put(r, "partNumber"), denied);
+    assert!(!server.begin(&["backup", "shop"]).success());
+    let failed = server.run(&["jobs"])[0].clone();
+    assert_eq!(
+        (&failed["state"], &failed["attempt"]),
+        (&json!("FAILED"), &json!(1))
+    );
+    let id = failed["id"].as_str().unwrap();
+    server
+        .proxy
+        .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
+    let _retry = server.begin(&["jobs", "retry", id]);
+    let newest = poll_until(Duration::from_secs(60), "the retry's upload", || {
+        let newest = server.run(&["jobs"])[0].clone();
+        let upload = newest["stages"].as_array().unwrap();
+        let upload = upload.iter().find(|s| s["name"] == "upload_remote");
+        let is_sending = newest["attempt"] == 2 && upload.unwrap()["state"] == "RUNNING";
+        is_sending.then(|| newest["id"].clone())
+    });
+    let reset = server.run(&["jobs", "reset", newest.as_str().unwrap()]);
+    assert_eq!(reset["state"], "FAILED", "{reset:#}");
+    assert_eq!(reset["error"]["stage"], "upload_remote", "{reset:#}");
+    server.proxy.set(|_| None);
+    let done = server.run(&["jobs", "retry", id]);
+    assert_eq!(
+        (&done["state"], &done["attempt"]),
+        (&json!("COMPLETED"), &json!(3))
+    );
+    let ended = server.run(&["jobs", "stop", id]);
+    assert_eq!(ended["code"], "conflict", "{ended:#}");
 }
 
 #[test]
