@@ -2,7 +2,7 @@
 
 use backupd_base::{Code, JobId, NodeId, ProviderId, SnapshotId, SourceId, TenantId};
 use backupd_protocol::{Finding, LiveMessage, Progress, Snapshot};
-pub use backupd_protocol::{FoundSite, Job, ProviderKind, StatsHistory, StatsRange};
+pub use backupd_protocol::{FoundSite, Job, ProviderKind, Resources, StatsHistory, StatsRange};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
