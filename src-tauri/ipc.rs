@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use backupd_base::{Code, Context as _, Error, JobId, NodeId, ProviderId, SnapshotId, SourceId};
 use backupd_master::view::{
     CredentialsInput, ErrorView, FileEntry, FoundSite, Job, NodeJob, NodeView, OverviewView,
-    ProviderKind, ProviderTest, ProviderView, Rebuilt, Reconciliation, RecoveryKeyInput,
+    ProviderKind, ProviderTest, ProviderView, Rebuilt, Reconciliation, RecoveryKeyInput, Resources,
     RestoreStarted, Retention, RetentionPreview, SetupStatus, SnapshotView, SourceView,
     StatsHistory, StatsRange, TaskView, TenantView,
 };
@@ -37,6 +37,7 @@ pub fn builder() -> Builder<Wry> {
             node_stats,
             node_watch,
             node_unwatch,
+            node_resources,
             sources_list,
             source_protect,
             source_remove,
@@ -46,6 +47,8 @@ pub fn builder() -> Builder<Wry> {
             job_get,
             job_start,
             job_stop,
+            job_retry,
+            job_reset,
             snapshots_list,
             snapshot_files,
             snapshot_verify,
@@ -171,6 +174,12 @@ async fn node_unwatch(core: Core<'_>, node_id: NodeId) -> Answer<()> {
 
 #[tauri::command]
 #[specta::specta]
+async fn node_resources(core: Core<'_>, node_id: NodeId) -> Answer<Resources> {
+    Ok(core.master().await?.node_resources(&node_id).await?)
+}
+
+#[tauri::command]
+#[specta::specta]
 async fn sources_list(core: Core<'_>) -> Answer<Vec<SourceView>> {
     Ok(core.master().await?.sources_list().await?)
 }
@@ -247,6 +256,18 @@ async fn job_start(core: Core<'_>, source_id: SourceId) -> Answer<NodeJob> {
 #[specta::specta]
 async fn job_stop(core: Core<'_>, node_id: NodeId, job_id: JobId) -> Answer<()> {
     Ok(core.master().await?.job_stop(&node_id, &job_id).await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn job_retry(core: Core<'_>, node_id: NodeId, job_id: JobId) -> Answer<NodeJob> {
+    Ok(core.master().await?.job_retry(&node_id, &job_id).await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn job_reset(core: Core<'_>, node_id: NodeId, job_id: JobId) -> Answer<()> {
+    Ok(core.master().await?.job_reset(&node_id, &job_id).await?)
 }
 
 #[tauri::command]

@@ -21,7 +21,7 @@ use crate::{
     keys::NodeKeys,
     live::Live,
     pairing::Pairing,
-    resources::Resources,
+    resources::{Configured, Resources},
     stats::Stats,
     store::Store,
 };
@@ -77,11 +77,15 @@ impl Agent {
             store: store.clone(),
             journal: journal.clone(),
             live: live.clone(),
-            resources: Resources::new(
-                config.max_io,
-                config.max_network,
-                config.max_bytes_per_second,
-            ),
+            resources: Resources::open(
+                Configured {
+                    io: config.max_io,
+                    network: config.max_network,
+                    cpu: config.max_cpu,
+                    bandwidth_mbps: config.max_bandwidth_mbps,
+                },
+                &store,
+            )?,
         };
         Ok(Self {
             pairing: Pairing::new(store.clone(), journal.clone(), enrolment.clone()),

@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     control::{WindowAnswer, socket_path},
     http,
+    jobs::Backoff,
     journal::Entry,
     retention, stats,
 };
@@ -67,6 +68,7 @@ impl App {
         self.agent.listens(address);
         let socket = socket_path(self.agent.store.dir());
         let control = bind_control(&socket)?;
+        self.agent.queue.retry_failures(Backoff::default());
         let mut running = self.spawn_jobs();
         running.socket = Some(socket);
         let agent = running.agent.clone();

@@ -6,6 +6,7 @@
 mod backup;
 mod client;
 mod job;
+mod jobs;
 mod pair;
 mod restore;
 mod run;
@@ -30,8 +31,8 @@ const AFTER: &str = "\
 Configuration:
   /etc/backupd/config (TOML), or the file BACKUPD_CONFIG names; over it the environment:
   BACKUPD_MODE, BACKUPD_DATA_DIR, BACKUPD_HOST, BACKUPD_PORT, BACKUPD_MAX_IO,
-  BACKUPD_MAX_NETWORK, BACKUPD_MAX_BANDWIDTH_MBPS. BACKUPD_LOG sets how much is logged
-  (error, warn, info, debug).
+  BACKUPD_MAX_NETWORK, BACKUPD_MAX_CPU, BACKUPD_MAX_BANDWIDTH_MBPS. BACKUPD_LOG sets how
+  much is logged (error, warn, info, debug).
 
 Exit codes:
   0  done            4  something else is under way that excludes it, or it exists already
@@ -61,6 +62,8 @@ enum Command {
     Scan(scan::Scan),
     /// Back up a source now.
     Backup(backup::Backup),
+    /// List the jobs; stop, retry or reset one.
+    Jobs(jobs::Jobs),
     /// List what was backed up.
     Snapshots(snapshots::Snapshots),
     /// Put a snapshot back, whole or in part.
@@ -134,6 +137,14 @@ async fn run(command: Command, output: Output) -> Result<()> {
         }
         Command::Backup(command) => {
             with_client(true, |c| async move { (command.run(&c, output).await, c) }).await
+        }
+        Command::Jobs(command) => {
+            let needs_jobs = command.needs_jobs();
+            with_client(
+                needs_jobs,
+                |c| async move { (command.run(&c, output).await, c) },
+            )
+            .await
         }
         Command::Snapshots(command) => {
             with_client(false, |c| async move { (command.run(&c, output).await, c) }).await

@@ -1,11 +1,11 @@
 //! `backupd status`.
 
 use backupd_base::Result;
-use backupd_protocol::{Health, Job, JobState, Provider, Snapshot, Source};
+use backupd_protocol::{Health, Job, Provider, Snapshot, Source};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Client, Output, term};
+use super::{Client, Output, jobs, term};
 
 /// Say how this server stands: the daemon, the enrolment, and for every source when it was last
 /// backed up.
@@ -94,7 +94,7 @@ fn human(answer: &Answer) -> String {
                 .last
                 .as_ref()
                 .map_or_else(|| "–".into(), |last| term::size(last.stored_bytes)),
-            source.job.as_ref().map_or_else(|| "–".into(), state),
+            source.job.as_ref().map_or_else(|| "–".into(), jobs::state),
         ]
     };
     let rows: Vec<_> = answer.sources.iter().map(row).collect();
@@ -103,15 +103,4 @@ fn human(answer: &Answer) -> String {
         &rows,
     ));
     text
-}
-
-fn state(job: &Job) -> String {
-    match (job.state, &job.error) {
-        (JobState::Failed, Some(error)) => format!("failed: {}", error.message),
-        (JobState::Failed, None) => "failed".into(),
-        (JobState::Completed, _) => "completed".into(),
-        (JobState::Cancelled, _) => "stopped".into(),
-        (JobState::Running, _) => "running".into(),
-        (JobState::Pending, _) => "waiting".into(),
-    }
 }

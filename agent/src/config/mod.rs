@@ -45,8 +45,10 @@ pub struct Config {
     pub max_io: usize,
     /// Jobs that may upload at a time.
     pub max_network: usize,
-    /// All uploads together, bytes per second; 0 is unlimited.
-    pub max_bytes_per_second: u64,
+    /// Threads that may compress at a time.
+    pub max_cpu: usize,
+    /// All uploads together, megabits per second, as lines are sold; 0 is unlimited.
+    pub max_bandwidth_mbps: u64,
     /// age recipients of the sources below: the owner's and the recovery kit's.
     pub recipients: Vec<String>,
     /// Stores configured by hand.
@@ -69,8 +71,12 @@ impl Default for Config {
             max_io: 2,
             // Two uploads fill a line even when one waits for its store.
             max_network: 2,
+            // They run at low priority: a site that wants the processor has it.
+            max_cpu: std::thread::available_parallelism()
+                .map_or(2, usize::from)
+                .min(64),
             // The admin knows the line; a guess would only make backups slow.
-            max_bytes_per_second: 0,
+            max_bandwidth_mbps: 0,
             recipients: Vec::new(),
             providers: Vec::new(),
             sources: Vec::new(),
@@ -154,12 +160,12 @@ impl Config {
                 }),
             max_io: places(settings.take("max_io")?, defaults.max_io)?,
             max_network: places(settings.take("max_network")?, defaults.max_network)?,
-            // Megabits, as lines are sold: 8 bits to the byte.
-            max_bytes_per_second: settings
+            max_cpu: places(settings.take("max_cpu")?, defaults.max_cpu)?,
+            max_bandwidth_mbps: settings
                 .take("max_bandwidth_mbps")?
                 .map(|s| s.whole(0..=1_000_000))
                 .transpose()?
-                .map_or(defaults.max_bytes_per_second, |n| n * 1_000_000 / 8),
+                .unwrap_or(defaults.max_bandwidth_mbps),
             recipients: settings.take_value("recipients")?.unwrap_or_default(),
             providers: settings.take_value("provider")?.unwrap_or_default(),
             sources: settings.take_value("source")?.unwrap_or_default(),

@@ -32,7 +32,7 @@ fn nothing_configured_is_a_node_that_listens() {
         (config.port, config.max_io, config.max_network),
         (8000, 2, 2)
     );
-    assert_eq!(config.max_bytes_per_second, 0);
+    assert_eq!(config.max_bandwidth_mbps, 0);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_command_line_beats_the_environment_beats_the_file() {
     let config = Config::parse(Some("node"), &environment, file).unwrap();
     assert_eq!(config.mode, Some(Mode::Node));
     assert_eq!((config.port, config.max_io), (9000, 3));
-    assert_eq!(config.max_bytes_per_second, 10_000_000);
+    assert_eq!(config.max_bandwidth_mbps, 80);
     assert!(Config::parse(None, &environment, file).is_err());
 }
 
@@ -61,6 +61,7 @@ fn a_wrong_value_is_refused_with_name_value_and_what_is_allowed() {
         ("BACKUPD_HOST", "localhost"),
         ("BACKUPD_MAX_IO", "0"),
         ("BACKUPD_MAX_NETWORK", "-1"),
+        ("BACKUPD_MAX_CPU", "65"),
         ("BACKUPD_MAX_BANDWIDTH_MBPS", "1.5"),
         ("BACKUPD_DATA_DIR", "data"),
         ("BACKUPD_MODE", "hub"),

@@ -1,4 +1,4 @@
-//! `GET|POST /jobs`, `GET /jobs/{id}`, `POST /jobs/{id}/stop`.
+//! `GET|POST /jobs`, `GET /jobs/{id}`, `POST /jobs/{id}/stop|retry|reset`.
 
 use axum::{
     Json,
@@ -66,4 +66,23 @@ pub async fn stop(
 ) -> Result<Json<Job>, Failure> {
     let Path(id) = id?;
     Ok(Json(blocking(move || agent.queue.stop(&id)).await?))
+}
+
+/// Tries a failed one again, at once. The answer is the new job, or the one that waited.
+pub async fn retry(
+    State(agent): Shared,
+    id: Result<Path<JobId>, PathRejection>,
+) -> Result<(StatusCode, Json<Job>), Failure> {
+    let Path(id) = id?;
+    let job = blocking(move || agent.queue.retry(&id)).await?;
+    Ok((StatusCode::CREATED, Json(job)))
+}
+
+/// Ends one that does not end by itself.
+pub async fn reset(
+    State(agent): Shared,
+    id: Result<Path<JobId>, PathRejection>,
+) -> Result<Json<Job>, Failure> {
+    let Path(id) = id?;
+    Ok(Json(agent.queue.reset(&id).await?))
 }

@@ -13,6 +13,7 @@ mod jobs;
 mod limits;
 mod pairing;
 mod providers;
+mod resources;
 mod restores;
 mod scan;
 mod server;
@@ -80,6 +81,9 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/jobs", get(jobs::list).post(jobs::create))
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/stop", post(jobs::stop))
+        .route("/jobs/{id}/retry", post(jobs::retry))
+        .route("/jobs/{id}/reset", post(jobs::reset))
+        .route("/resources", get(resources::get).put(resources::put))
         .route("/snapshots", get(snapshots::list))
         .route("/snapshots/removed", get(snapshots::removed))
         .route("/snapshots/{id}", get(snapshots::one))

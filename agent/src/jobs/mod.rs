@@ -2,11 +2,14 @@
 //!
 //! Deliberately not here: what a backup or a restore does (`pipeline`, `restore`).
 
+mod pulse;
 mod queue;
 mod recovery;
+mod retry;
 mod runner;
 pub mod state;
 mod track;
+mod watchdog;
 
 use std::sync::Arc;
 
@@ -15,7 +18,9 @@ use backupd_protocol::Source;
 use backupd_storage::Storage;
 use ed25519_dalek::SigningKey;
 
+pub use pulse::{For, Patience};
 pub use queue::Queue;
+pub use retry::Backoff;
 pub use track::{Failure, InStage, Track};
 
 use crate::{journal::Journal, live::Live, resources::Resources, store::Store};

@@ -1,24 +1,30 @@
 //! The door to the jobs: submit, look, stop.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use backupd_base::{Code, Error, JobId, Result, SourceId};
 use backupd_protocol::{
-    Job, JobCreate, JobKind, JobState, LentKeys, LiveMessage, Progress, RestoreCreate, Severity,
-    Stage, StageState,
+    Job, JobCreate, JobKind, JobState, LentKeys, LiveMessage, Occupant, Progress, Resources,
+    RestoreCreate, Severity, Stage, StageState,
 };
 use chrono::{SubsecRound as _, Utc};
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
-use super::{Parts, Track, state};
+use super::{
+    Parts, Track,
+    pulse::Patience,
+    retry::{self, Backoff},
+    state,
+};
 use crate::{
     journal::Entry,
     modules, pipeline,
     restore::{self, Request, RestoreRequest},
-    store::{jobs, removals, snapshots},
+    store::{events, jobs, removals, snapshots},
 };
 
 /// Somebody waits for a restore.
@@ -36,17 +42,31 @@ pub(super) struct Inner {
     /// Lent for one restore each, in memory only: a restore does not survive a restart.
     pub(super) keys: Mutex<HashMap<JobId, LentKeys>>,
     pub(super) wake: Notify,
+    /// How failed backups are tried again; not at all while it is not set.
+    pub(super) backoff: OnceLock<Backoff>,
+    pub(super) patience: Patience,
+    /// Ended while their threads were not back.
+    pub(super) given_up: Mutex<HashSet<JobId>>,
 }
 
 impl Queue {
     /// The queue in the agent's database. Nothing runs before [`Queue::run`].
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        Self::with_patience(parts, Patience::default())
+    }
+
+    /// [`Queue::new`], for jobs that may stand still for as long as `patience` says.
+    #[must_use]
+    pub fn with_patience(parts: Parts, patience: Patience) -> Self {
         Self(Arc::new(Inner {
             parts,
             running: Mutex::default(),
             keys: Mutex::default(),
             wake: Notify::new(),
+            backoff: OnceLock::new(),
+            patience,
+            given_up: Mutex::default(),
         }))
     }
 
@@ -54,7 +74,7 @@ impl Queue {
     ///
     /// # Errors
     /// `NotFound` for a source there is not; `Conflict` while one of its jobs is pending or
-    /// running; `Invalid` for a priority above 10, or a source that cannot be backed up as it is
+    /// running, but for a retry that waits, which gives way; `Invalid` for a priority above 10, or a source that cannot be backed up as it is
     /// configured.
     pub fn submit_backup(&self, create: &JobCreate) -> Result<Job> {
         let source = self.0.parts.host.source(&create.source_id)?;
@@ -133,7 +153,8 @@ impl Queue {
         let job = self.get(id)?;
         can_undo(&job)?;
         let running = self.list(Some(&job.source_id), 1)?;
-        if running.iter().any(|job| !job.state.is_final()) {
+        let stands_in_the_way = |job: &Job| !job.state.is_final() && !job.is_waiting();
+        if running.iter().any(stands_in_the_way) {
             let why = format!("a job of {} is pending or running", job.source_name);
             return Err(Error::new(Code::Conflict, why));
         }
@@ -171,7 +192,7 @@ impl Queue {
         Ok(list)
     }
 
-    /// Stops a job. A pending one is `CANCELLED` at once, a running one as soon as it has cleaned
+    /// Stops a job, and with it the chain of its retries. A pending one is `CANCELLED` at once, a running one as soon as it has cleaned
     /// up after itself. One whose snapshot is being committed completes.
     ///
     /// # Errors
@@ -187,13 +208,7 @@ impl Queue {
                 // It was taken by the runner a moment ago and is not listed as running yet.
                 return Ok(((), job));
             }
-            state::job(job.state, JobState::Cancelled)?;
-            job.state = JobState::Cancelled;
-            job.finished_at = Some(Utc::now().trunc_subsecs(3));
-            for stage in &mut job.stages {
-                stage.state = StageState::Skipped;
-            }
-            jobs::update(tx, &job)?;
+            cancel_pending(tx, &mut job)?;
             Ok(((), job))
         })?;
         if job.state == JobState::Running {
@@ -216,13 +231,33 @@ impl Queue {
         Ok(job)
     }
 
+    /// Who has which place, and who waits. Jobs that are due wait for the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn resources(&self) -> Result<Resources> {
+        let parts = &self.0.parts;
+        let mut view = parts.resources.view(&parts.store)?;
+        let waiting = parts.store.read(|db| jobs::waiting(db, Utc::now()))?;
+        view.io.waiters = waiting
+            .into_iter()
+            .map(|job| Occupant {
+                since: job.not_before.unwrap_or(job.created_at),
+                job_id: job.id,
+                source_name: job.source_name,
+            })
+            .collect();
+        Ok(view)
+    }
+
     /// How many jobs run.
     #[must_use]
     pub fn running_count(&self) -> usize {
         self.running().len()
     }
 
-    fn submit(&self, job: Job, request: &str, keys: Option<LentKeys>) -> Result<Job> {
+    /// Writes a job that was asked for and wakes the runner.
+    pub(super) fn submit(&self, job: Job, request: &str, keys: Option<LentKeys>) -> Result<Job> {
         if job.priority > 10 {
             let why = format!("priority {} is not between 0 and 10", job.priority);
             return Err(Error::new(Code::Invalid, why));
@@ -235,11 +270,23 @@ impl Queue {
             if let Some(snapshot) = &job.snapshot_id {
                 removals::check_stays(tx, snapshot)?;
             }
-            jobs::insert(tx, &job, request)
+            let gone = match retry::give_way(tx, &job)? {
+                Some((gone, entry)) => Some((gone, events::append(tx, &entry)?)),
+                None => None,
+            };
+            jobs::insert(tx, &job, request)?;
+            Ok(gone)
         });
-        if let Err(e) = written {
-            self.0.keys().remove(&job.id);
-            return Err(e);
+        match written {
+            Ok(None) => {}
+            Ok(Some((gone, event))) => {
+                self.0.parts.live.tell(LiveMessage::Event(event));
+                self.0.parts.live.tell(LiveMessage::Job(gone));
+            }
+            Err(e) => {
+                self.0.keys().remove(&job.id);
+                return Err(e);
+            }
         }
         self.0.parts.live.tell(LiveMessage::Job(job.clone()));
         self.0.wake.notify_one();
@@ -254,6 +301,10 @@ impl Queue {
 impl Inner {
     pub(super) fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Track>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn given_up(&self) -> MutexGuard<'_, HashSet<JobId>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keys(&self) -> MutexGuard<'_, HashMap<JobId, LentKeys>> {
@@ -273,7 +324,19 @@ fn can_undo(job: &Job) -> Result<()> {
     Err(Error::new(Code::Conflict, why))
 }
 
-fn new_job(
+/// Cancels a job that has not begun.
+pub(super) fn cancel_pending(tx: &Connection, job: &mut Job) -> Result<()> {
+    state::job(job.state, JobState::Cancelled)?;
+    job.state = JobState::Cancelled;
+    job.finished_at = Some(Utc::now().trunc_subsecs(3));
+    for stage in &mut job.stages {
+        stage.state = StageState::Skipped;
+    }
+    jobs::update(tx, job)
+}
+
+/// A job as it begins its life.
+pub(super) fn new_job(
     kind: JobKind,
     (source_id, source_name, module): (&SourceId, &str, &str),
     priority: u8,
@@ -304,6 +367,9 @@ fn new_job(
         providers: Vec::new(),
         landed_in: None,
         can_undo: false,
+        retry_of: None,
+        attempt: 1,
+        not_before: None,
         created_at: Utc::now().trunc_subsecs(3),
         started_at: None,
         finished_at: None,

@@ -6,14 +6,18 @@ use std::{fs, sync::Arc, time::Duration};
 use backupd_base::{Code, Context as _, Result};
 use backupd_protocol::{Job, JobError, JobKind, JobState, LiveMessage, StageState};
 use chrono::{SubsecRound as _, Utc};
+use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Queue, queue::Inner, runner::report, state, track::close_stages};
+use super::{Queue, queue::Inner, state, track::close_stages};
 use crate::{
     pipeline::{self, settle},
     restore,
-    store::{jobs, transfers},
+    store::{
+        jobs,
+        transfers::{self, Transfer},
+    },
 };
 
 /// How long until a store that did not answer is asked again.
@@ -34,7 +38,11 @@ impl Inner {
             .store
             .read(|db| jobs::in_state(db, JobState::Running))?
         {
-            self.interrupted(job)?;
+            self.abandoned(
+                job,
+                "interrupted: backupd was ended while the job ran",
+                true,
+            )?;
         }
         restore::finish_dropping(&self.parts)?;
         // The keys of a restore that had not begun were in the former process' memory only.
@@ -48,14 +56,14 @@ impl Inner {
             if is_restore && !self.keys().contains_key(&job.id) {
                 let why = "interrupted: backupd was restarted before the restore began, and the \
                            keys it was lent are gone; start it again";
-                self.fail(job, why)?;
+                self.fail(job, why, false)?;
             }
         }
         Ok(())
     }
 
-    /// A job that ran when the former process ended.
-    fn interrupted(&self, mut job: Job) -> Result<()> {
+    /// Ends a job that is `RUNNING` while nobody runs it, for `cause`. Blocks.
+    pub(super) fn abandoned(&self, mut job: Job, cause: &str, retries: bool) -> Result<()> {
         let open = self
             .parts
             .store
@@ -68,7 +76,11 @@ impl Inner {
             let asked = source.map_or(usize::MAX, |s| s.providers.len());
             let stored = self.parts.store.read(|db| {
                 let list = crate::store::snapshots::list(db, Some(&job.source_id))?;
-                Ok(list.into_iter().find(|s| s.job_id == job.id))
+                let own = |id| {
+                    list.into_iter()
+                        .find(|s| Some(&s.id) == id || s.job_id == job.id)
+                };
+                Ok(own(job.snapshot_id.as_ref()))
             })?;
             if let Some(snapshot) = stored {
                 job.snapshot_id = Some(snapshot.id);
@@ -78,15 +90,13 @@ impl Inner {
             }
         }
         let what = match job.kind {
-            JobKind::Backup => {
-                "interrupted: backupd was ended while the job ran; nothing of it is kept"
-            }
-            JobKind::Restore => restore::recover(&self.parts, &mut job)?,
+            JobKind::Backup => format!("{cause}; nothing of it is kept"),
+            JobKind::Restore => restore::recover(&self.parts, &mut job)?.to_owned(),
         };
-        self.fail(job, what)
+        self.fail(job, &what, retries)
     }
 
-    fn fail(&self, mut job: Job, why: &str) -> Result<()> {
+    fn fail(&self, mut job: Job, why: &str, retries: bool) -> Result<()> {
         let running = |s: &&backupd_protocol::Stage| s.state == StageState::Running;
         let stage = job.stages.iter().find(running).map(|s| s.name.clone());
         let error = JobError {
@@ -96,7 +106,7 @@ impl Inner {
         };
         close_stages(&mut job, Some(&error));
         job.error = Some(error);
-        self.finish(job, JobState::Failed)
+        self.finish(job, JobState::Failed, retries)
     }
 
     fn completed_late(&self, mut job: Job) -> Result<()> {
@@ -110,11 +120,11 @@ impl Inner {
                 stage.state = StageState::Completed;
             }
         }
-        self.finish(job, JobState::Completed)
+        self.finish(job, JobState::Completed, false)
     }
 
     /// Ends an interrupted job: its folder is gone, its last state and the one event are one change.
-    fn finish(&self, mut job: Job, to: JobState) -> Result<()> {
+    fn finish(&self, mut job: Job, to: JobState, retries: bool) -> Result<()> {
         state::job(job.state, to)?;
         let now = Utc::now().trunc_subsecs(3);
         for stage in job
@@ -128,12 +138,22 @@ impl Inner {
         }
         job.state = to;
         job.finished_at = Some(now);
-        self.parts.journal.record_with(|tx| {
-            jobs::update(tx, &job)?;
-            Ok(((), report(&job)))
-        })?;
+        self.write_end(&job, retries)?;
         self.parts.live.tell(LiveMessage::Job(job));
         Ok(())
+    }
+}
+
+impl Inner {
+    /// Whether nobody works on a transfer, and it was not settled since it was read: a retry may
+    /// write to its place by then.
+    fn may_settle(&self, transfer: &Transfer) -> bool {
+        let (job, provider) = (&transfer.job_id, &transfer.provider_id);
+        let is_open = |db: &Connection| transfers::is_open(db, job, provider);
+        let is_in_hands = self.given_up().contains(job) && transfer.commit.is_some();
+        !is_in_hands
+            && !self.running().contains_key(job)
+            && self.parts.store.read(is_open).unwrap_or(false)
     }
 }
 
@@ -145,7 +165,7 @@ impl Queue {
             let open = inner.parts.store.read(|db| transfers::open(db, None));
             let mut waiting = 0;
             for transfer in open.unwrap_or_default() {
-                if !inner.running().contains_key(&transfer.job_id) {
+                if inner.may_settle(&transfer) {
                     let settled = settle::one(&inner.parts, &transfer).await;
                     waiting += usize::from(settled.is_err());
                 }

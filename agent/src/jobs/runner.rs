@@ -4,6 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use backupd_base::{Code, Error, Result};
@@ -18,6 +19,11 @@ use crate::{
     store::jobs,
 };
 
+/// A clock that jumps, or a due time that was changed beside the program, is seen within this.
+const LOOK: Duration = Duration::from_secs(60);
+/// A retry whose time has come is looked for again no sooner than this.
+const SOON: Duration = Duration::from_millis(10);
+
 impl Queue {
     /// Settles what a former process left behind, then runs jobs until `shutdown`; what runs then
     /// is stopped, cleaned up and reported as interrupted before this returns.
@@ -31,17 +37,20 @@ impl Queue {
             .await
             .map_err(|e| Error::caused("settle what was interrupted", e))??;
         tokio::spawn(Self::settle_rest(Arc::clone(&self.0), shutdown.clone()));
+        tokio::spawn(Self::watch(Arc::clone(&self.0), shutdown.clone()));
         let mut threads = JoinSet::new();
         while !shutdown.is_cancelled() {
             let place = tokio::select! {
                 () = shutdown.cancelled() => break,
                 place = self.0.parts.resources.disk() => place,
             };
-            let Some(track) = self.0.take(&shutdown)? else {
+            let Some(track) = self.0.take(&place, &shutdown)? else {
                 drop(place);
+                let due = self.0.until_due()?;
                 tokio::select! {
                     () = shutdown.cancelled() => break,
                     () = self.0.wake.notified() => continue,
+                    () = tokio::time::sleep(due) => continue,
                 }
             };
             let (inner, down) = (Arc::clone(&self.0), shutdown.clone());
@@ -56,11 +65,13 @@ impl Queue {
 
 impl Inner {
     /// The next job, as one that runs.
-    fn take(&self, shutdown: &CancellationToken) -> Result<Option<Arc<Track>>> {
+    fn take(&self, place: &Place, shutdown: &CancellationToken) -> Result<Option<Arc<Track>>> {
         // Held until it is listed, so that a job is always found either pending or running.
         let mut running = self.running();
         let job = self.parts.store.write(|tx| {
-            let Some(mut job) = jobs::next(tx)? else {
+            // A process that plans no retries leaves another's alone.
+            let retries_until = self.backoff.get().map(|_| Utc::now());
+            let Some(mut job) = jobs::next(tx, retries_until)? else {
                 return Ok(None);
             };
             state::job(job.state, JobState::Running)?;
@@ -76,10 +87,21 @@ impl Inner {
             Arc::clone(&self.parts.store),
             shutdown.child_token(),
         ));
+        place.occupy(track.holder());
         running.insert(job.id, Arc::clone(&track));
         drop(running);
         track.tell();
         Ok(Some(track))
+    }
+
+    /// How long until the next retry is due; not long at a time, since clocks jump.
+    fn until_due(&self) -> Result<Duration> {
+        let due = match self.backoff.get() {
+            Some(_) => self.parts.store.read(jobs::next_due)?,
+            None => None,
+        };
+        let until = due.map(|due| (due - Utc::now()).to_std().unwrap_or_default());
+        Ok(until.map_or(LOOK, |until| until.clamp(SOON, LOOK)))
     }
 
     fn work(&self, track: &Arc<Track>, runtime: &Handle) -> Result<(), Failure> {
@@ -108,7 +130,25 @@ impl Inner {
 
     /// Ends a job: its last state and the one event that reports it are one change.
     fn end(&self, track: &Track, outcome: Result<(), Failure>, is_shutdown: bool) -> Result<()> {
-        let error = outcome.err().map(|failure| told(failure, is_shutdown));
+        if !track.take_end() {
+            return Ok(());
+        }
+        self.write_outcome(track, outcome, is_shutdown)
+    }
+
+    /// For whoever has taken on to write down the end.
+    pub(super) fn write_outcome(
+        &self,
+        track: &Track,
+        outcome: Result<(), Failure>,
+        is_shutdown: bool,
+    ) -> Result<()> {
+        let verdict = track.verdict();
+        let retries = verdict.as_ref().is_none_or(|verdict| verdict.retries);
+        let error = outcome.err().map(|failure| match verdict {
+            Some(verdict) => verdict.error,
+            None => told(failure, is_shutdown),
+        });
         track.close(error.as_ref());
         let state = match &error {
             None => JobState::Completed,
@@ -120,10 +160,7 @@ impl Inner {
         job.state = state;
         job.error = error.filter(|_| state == JobState::Failed);
         job.finished_at = Some(Utc::now().trunc_subsecs(3));
-        self.parts.journal.record_with(|tx| {
-            jobs::update(tx, &job)?;
-            Ok(((), report(&job)))
-        })?;
+        self.write_end(&job, retries)?;
         track.amend(|j| *j = job);
         track.tell();
         Ok(())
@@ -208,10 +245,15 @@ async fn run_on_thread(
             }
             worker.keep(&tracked, &runtime);
             drop(place);
+            worker.given_up().remove(&tracked.id());
             let _ = ended.send(());
         });
     match spawned {
-        Ok(_) => drop(end.await),
+        Ok(_) => tokio::select! {
+            _ = end => {}
+            // Given up: nobody waits for its thread.
+            () = track.ended().cancelled() => {}
+        },
         Err(e) => {
             let error = Error::caused("start a thread", e);
             let stage = track.running_stage();
@@ -221,5 +263,6 @@ async fn run_on_thread(
         }
     }
     inner.running().remove(&id);
+    track.ended().cancel();
     inner.wake.notify_one();
 }

@@ -1,6 +1,23 @@
 //! Which state may follow which, for jobs and their stages. Everything that moves a job or a stage
 //! asks here.
 //!
+//! ```text
+//! job    PENDING ──▶ RUNNING ──▶ COMPLETED   every provider has the snapshot; a restore is in place
+//!           │           ├──────▶ FAILED      what failed, or that it was cut short, hung or reset
+//!           │           └──────▶ CANCELLED   stopped on request
+//!           ├──────────────────▶ CANCELLED   stopped, or a waiting retry that gave way
+//!           └──────────────────▶ FAILED      a restore whose lent keys went with a former process
+//!
+//! stage  PENDING ──▶ RUNNING ──▶ COMPLETED
+//!           │           ├──────▶ FAILED      the one the job failed in
+//!           │           └──────▶ SKIPPED     cut short by another's failure, or on request
+//!           ├──────────────────▶ SKIPPED     not needed, or never come to
+//!           └──────────────────▶ FAILED      what it needs could not be had before it began
+//! ```
+//!
+//! What has ended stays as it ended: a retry is a job of its own, `PENDING` until its time comes,
+//! linked to the first of its chain.
+//!
 //! Beside each other run jobs of different sources only: one source has at most one job that is
 //! `PENDING` or `RUNNING`, which the table of jobs keeps by a unique index.
 
@@ -24,7 +41,7 @@ const JOB: &[(JobState, &[JobState])] = &[
 const STAGE: &[(StageState, &[StageState])] = &[
     (
         StageState::Pending,
-        &[StageState::Running, StageState::Skipped],
+        &[StageState::Running, StageState::Skipped, StageState::Failed],
     ),
     (
         StageState::Running,

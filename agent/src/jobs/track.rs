@@ -2,19 +2,27 @@
 //! every step of a stage is written down.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use backupd_base::{Code, Error, Result};
+use backupd_base::{Code, Error, JobId, Result};
 use backupd_protocol::{Job, JobError, LiveMessage, Progress, Stage, StageState};
 use chrono::{SubsecRound as _, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::state;
+use super::{
+    pulse::{For, Hang, Patience, Pulse},
+    state,
+};
 use crate::{
     live::Live,
-    pipeline, restore,
+    pipeline,
+    resources::Holder,
+    restore,
     store::{Store, jobs},
 };
 
@@ -52,6 +60,35 @@ pub struct Track {
     live: Live,
     store: Arc<Store>,
     cancel: CancellationToken,
+    pulse: Mutex<Pulse>,
+    verdict: Mutex<Option<Verdict>>,
+    /// Whoever sets it writes down the end.
+    end: AtomicBool,
+    ended: CancellationToken,
+}
+
+/// Why a job is ended from outside.
+#[derive(Debug, Clone)]
+pub(super) struct Verdict {
+    /// What it fails with.
+    pub error: JobError,
+    /// Whether it may be tried again by itself.
+    pub retries: bool,
+    /// When it was told to end.
+    pub since: Instant,
+}
+
+/// A wait that is entered, until this is dropped.
+#[derive(Debug)]
+pub struct Waits<'a> {
+    track: &'a Track,
+    id: u64,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.track.pulse().leave(Instant::now(), self.id);
+    }
 }
 
 #[derive(Debug)]
@@ -75,7 +112,77 @@ impl Track {
             live,
             store,
             cancel,
+            pulse: Mutex::new(Pulse::new(Instant::now())),
+            verdict: Mutex::default(),
+            end: AtomicBool::new(false),
+            ended: CancellationToken::new(),
         }
+    }
+
+    /// The job's id.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.lock().job.id.clone()
+    }
+
+    /// Whose places it takes.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        let inner = self.lock();
+        Holder {
+            job_id: inner.job.id.clone(),
+            source_name: inner.job.source_name.clone(),
+        }
+    }
+
+    /// The job waits for something, in words that follow "waiting for", until the answer is dropped.
+    /// A job that waits for too long is ended and says so.
+    #[must_use]
+    pub fn waits(&self, stage: &'static str, of: For, what: impl Into<String>) -> Waits<'_> {
+        let id = self.pulse().enter(Instant::now(), stage, of, what.into());
+        Waits { track: self, id }
+    }
+
+    /// The job moves, where no bytes or files show it.
+    pub fn beat(&self) {
+        self.pulse().beat(Instant::now());
+    }
+
+    /// Whether it has stood still for too long.
+    pub(super) fn hang(&self, patience: &Patience) -> Option<Hang> {
+        let stage = self.last_stage();
+        self.pulse().hang(Instant::now(), patience, &stage)
+    }
+
+    /// What it waits for now, and since when.
+    pub(super) fn stands(&self) -> Hang {
+        let stage = self.last_stage();
+        self.pulse().now(Instant::now(), &stage)
+    }
+
+    /// Has it end with a verdict; the first holds.
+    pub(super) fn condemn(&self, error: JobError, retries: bool) {
+        self.verdict_lock().get_or_insert(Verdict {
+            error,
+            retries,
+            since: Instant::now(),
+        });
+        self.cancel.cancel();
+    }
+
+    /// Why it is to end, if it was told to from outside.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        self.verdict_lock().clone()
+    }
+
+    /// Takes it on to write down the end: true for one caller only.
+    pub(super) fn take_end(&self) -> bool {
+        !self.end.swap(true, Ordering::SeqCst)
+    }
+
+    /// Cancelled once its end is written down and it does not count as running any more.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
     }
 
     /// The job as it is now.
@@ -132,6 +239,11 @@ impl Track {
         inner.leading = inner.job.stages.iter().position(|s| s.name == stage);
     }
 
+    /// Says something of a stage that runs; its outcome comes after it.
+    pub fn note(&self, stage: &str, note: impl Into<String>) {
+        self.change(stage, |stage| stage.message = Some(note.into()));
+    }
+
     /// Notes a fact about a stage.
     pub fn detail(&self, stage: &str, name: &str, value: impl ToString) {
         self.change(stage, |stage| {
@@ -141,7 +253,15 @@ impl Track {
 
     /// Moves the progress of a stage.
     pub fn progress(&self, stage: &str, change: impl FnOnce(&mut Progress)) {
-        self.change(stage, |stage| change(&mut stage.progress));
+        let mut moved = false;
+        self.change(stage, |stage| {
+            let before = stage.progress;
+            change(&mut stage.progress);
+            moved = stage.progress != before;
+        });
+        if moved {
+            self.beat();
+        }
     }
 
     /// Changes something of the job itself.
@@ -183,6 +303,14 @@ impl Track {
         self.tell_now(&mut inner);
     }
 
+    /// The last stage at work.
+    fn last_stage(&self) -> String {
+        let job = &self.lock().job;
+        let mut stages = job.stages.iter().rev();
+        let running = stages.find(|s| s.state == StageState::Running);
+        running.map_or_else(|| "the job".to_owned(), |s| s.name.clone())
+    }
+
     fn step(&self, name: &str, to: StageState, message: Option<String>) -> Result<()> {
         let mut inner = self.lock();
         let stage = find(&mut inner.job, name)?;
@@ -193,10 +321,12 @@ impl Track {
             StageState::Running => stage.started_at = Some(now),
             _ => stage.finished_at = stage.started_at.map(|_| now),
         }
-        if message.is_some() {
-            stage.message = message;
-        }
+        stage.message = match (stage.message.take(), message) {
+            (Some(note), Some(message)) => Some(format!("{note} {message}")),
+            (note, message) => message.or(note),
+        };
         self.tell_now(&mut inner);
+        self.beat();
         let job = inner.job.clone();
         // Not held while the disk is waited for.
         drop(inner);
@@ -221,6 +351,14 @@ impl Track {
         self.live.tell(LiveMessage::Job(inner.job.clone()));
     }
 
+    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verdict_lock(&self) -> MutexGuard<'_, Option<Verdict>> {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Moving> {
         // Plain values: whoever panicked left each of them whole.
         self.job.lock().unwrap_or_else(PoisonError::into_inner)
@@ -240,10 +378,14 @@ pub(super) fn close_stages(job: &mut Job, failure: Option<&JobError>) {
         if !is_open {
             continue;
         }
+        let note = stage
+            .message
+            .take()
+            .map_or_else(String::new, |note| note + " ");
         let own = failure.filter(|f| f.stage.as_ref() == Some(&stage.name));
         (stage.state, stage.message) = match (own, failure) {
             (Some(own), _) if own.code != Code::Cancelled => {
-                (StageState::Failed, Some(own.message.clone()))
+                (StageState::Failed, Some(note + &own.message))
             }
             (_, Some(f)) if f.code == Code::Cancelled => {
                 (StageState::Skipped, Some("Stopped on request.".to_owned()))

@@ -21,7 +21,7 @@ use super::{
     tee::{Tee, TeeWriter},
 };
 use crate::{
-    jobs::{Failure, InStage as _},
+    jobs::{Failure, For, InStage as _},
     modules::{Plan, Tree},
 };
 
@@ -43,7 +43,11 @@ pub(super) fn measure(run: &Run<'_>, plan: &Plan) -> Result<u64> {
     run.track.begin(BACKUP_FILES)?;
     let (mut bytes, mut files) = (0, 0);
     for tree in &plan.trees {
-        let size = tree_size(&tree.root, &options(tree), &mut |_| run.track.check())?;
+        let _waits = run.track.waits(BACKUP_FILES, For::Stream, below(tree));
+        let size = tree_size(&tree.root, &options(tree), &mut |_| {
+            run.track.beat();
+            run.track.check()
+        })?;
         bytes += size.bytes;
         files += size.entries;
     }
@@ -125,7 +129,8 @@ fn open(run: &Run<'_>, tee: &Tee, index: &PathBuf) -> Result<Writer> {
         .open(index)
         .with_context(|| format!("make {}", index.display()))?;
     let recipients = run.source.recipients.iter().map(|r| parse_recipient(r));
-    let options = ArchiveOptions::new(recipients.collect::<Result<_>>()?);
+    let mut options = ArchiveOptions::new(recipients.collect::<Result<_>>()?);
+    options.turns = Some(run.turns());
     ArchiveWriter::new(tee.writer(), BufWriter::new(index), options)
 }
 
@@ -154,6 +159,7 @@ fn read_files(writer: &mut Writer, plan: &Plan, dump_bytes: u64, run: &Run<'_>) 
     for tree in &plan.trees {
         let mut last = Default::default();
         let prefix = EntryPath::new(tree.prefix.as_str())?;
+        let _waits = track.waits(BACKUP_FILES, For::Stream, below(tree));
         writer.append_tree(&tree.root, &prefix, &options(tree), &mut |progress| {
             track.check()?;
             last = progress;
@@ -181,6 +187,10 @@ fn read_files(writer: &mut Writer, plan: &Plan, dump_bytes: u64, run: &Run<'_>) 
         p.total_files = Some(files);
     });
     track.complete(BACKUP_FILES, format!("Read {files} files and folders."))
+}
+
+fn below(tree: &Tree) -> String {
+    format!("files below {}", tree.root.display())
 }
 
 fn options(tree: &Tree) -> TreeOptions {

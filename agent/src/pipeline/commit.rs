@@ -1,7 +1,7 @@
 //! The end of `upload_remote`: index and `meta.json` follow the archive, then everything is looked
 //! at where it lies, then the signed manifest makes it a snapshot, and only then the catalogue has it.
 
-use std::{fs::File, io, sync::Arc};
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use backupd_archive::{FORMAT, Manifest, ManifestObject, Meta, SignedManifest};
 use backupd_base::{Code, Context as _, Error, ProviderId, Result};
@@ -17,30 +17,69 @@ use super::{
 };
 use crate::store::{snapshots, transfers};
 
+/// What a snapshot consists of beside its manifest.
+pub(super) struct Objects {
+    /// Bytes of the archive, which is in the uploads already.
+    pub archive_bytes: u64,
+    /// The encrypted index on this disk.
+    pub index: PathBuf,
+    /// Its bytes.
+    pub index_bytes: u64,
+    /// `meta.json`.
+    pub meta: Bytes,
+}
+
 /// Completes the snapshot at every provider that is left, and enters it into the catalogue.
+///
+/// # Errors
+/// As [`send`] and [`seal`].
+pub(super) fn commit(run: &Run<'_>, tee: &Tee, bundle: Bundle) -> Result<()> {
+    let objects = Objects {
+        archive_bytes: bundle.summary.archive_bytes,
+        index_bytes: bundle.summary.index_bytes,
+        meta: meta(&Meta {
+            format: FORMAT,
+            tenant_id: run.source.tenant_id.clone(),
+            source_id: run.source.id.clone(),
+            snapshot_id: run.snapshot_id.clone(),
+            created_at: bundle.created_at,
+        })?,
+        index: bundle.index.clone(),
+    };
+    send(run, tee, &objects)?;
+    let signed = sign(run, &bundle)?;
+    let snapshot = snapshot(run, &bundle, &signed);
+    seal(run, tee, signed.bytes(), snapshot)
+}
+
+/// Ends the archive, sends the rest, and looks at everything where it lies.
+///
+/// # Errors
+/// When no provider has it all.
+pub(super) fn send(run: &Run<'_>, tee: &Tee, objects: &Objects) -> Result<()> {
+    tee.complete(run, objects.archive_bytes)?;
+    tee.each(|leg| {
+        put_index(run, leg, objects)?;
+        let meta = &objects.meta;
+        run.wait(leg.storage.put(&run.prefix.meta(), meta.clone()))?;
+        look(run, leg, &run.prefix.archive(), objects.archive_bytes)?;
+        look(run, leg, &run.prefix.index(), objects.index_bytes)?;
+        look(run, leg, &run.prefix.meta(), meta.len() as u64)
+    })
+}
+
+/// Writes the manifest everywhere, and enters the snapshot into the catalogue.
 ///
 /// # Errors
 /// When no provider has it, or when not all have it: then it is in the catalogue with those that
 /// do, and the job says which do not.
-pub(super) fn commit(run: &Run<'_>, tee: &Tee, bundle: &Bundle) -> Result<()> {
-    tee.complete(run, bundle.summary.archive_bytes)?;
-    let meta = meta(run, bundle)?;
-    tee.each(|leg| {
-        put_index(run, leg, bundle)?;
-        run.wait(leg.storage.put(&run.prefix.meta(), meta.clone()))?;
-        look(
-            run,
-            leg,
-            &run.prefix.archive(),
-            bundle.summary.archive_bytes,
-        )?;
-        look(run, leg, &run.prefix.index(), bundle.summary.index_bytes)?;
-        look(run, leg, &run.prefix.meta(), meta.len() as u64)
-    })?;
-
-    let signed = sign(run, bundle)?;
-    let manifest = Bytes::copy_from_slice(signed.bytes());
-    let mut snapshot = snapshot(run, bundle, &signed);
+pub(super) fn seal(
+    run: &Run<'_>,
+    tee: &Tee,
+    manifest: &[u8],
+    mut snapshot: Snapshot,
+) -> Result<()> {
+    let manifest = Bytes::copy_from_slice(manifest);
     // From here on the snapshot may exist: a stop comes too late, a crash looks for the manifest.
     run.track.check()?;
     let providers = tee.providers();
@@ -59,14 +98,14 @@ pub(super) fn commit(run: &Run<'_>, tee: &Tee, bundle: &Bundle) -> Result<()> {
 
     snapshot.providers = tee.providers();
     enter(run, &snapshot)?;
-    let stored = snapshot.providers.len();
+    let job = run.track.job();
+    let stored = job.providers.iter().filter(|p| p.stored).count();
     let asked = run.source.providers.len();
     run.track.detail(UPLOAD_REMOTE, "providers", stored);
     if stored == asked {
         let message = "The snapshot is stored, looked at and committed.";
         return run.track.complete(UPLOAD_REMOTE, message);
     }
-    let job = run.track.job();
     let lost = job.providers.iter().find_map(|p| p.error.as_ref());
     let (code, why) = lost.map_or((Code::Internal, ""), |e| (e.code, e.message.as_str()));
     let why = format!("only {stored} of {asked} providers have the snapshot: {why}");
@@ -93,12 +132,12 @@ fn enter(run: &Run<'_>, snapshot: &Snapshot) -> Result<()> {
     Ok(())
 }
 
-fn put_index(run: &Run<'_>, leg: &Leg, bundle: &Bundle) -> Result<()> {
-    let what = || format!("read {}", bundle.index.display());
+fn put_index(run: &Run<'_>, leg: &Leg, objects: &Objects) -> Result<()> {
+    let what = || format!("read {}", objects.index.display());
     let key = run.prefix.index();
-    let size = bundle.summary.index_bytes;
+    let size = objects.index_bytes;
     if size <= PUT_LIMIT as u64 {
-        let index = std::fs::read(&bundle.index).with_context(what)?;
+        let index = std::fs::read(&objects.index).with_context(what)?;
         return run.wait(leg.storage.put(&key, index.into()));
     }
     let upload: Arc<_> = run.wait(leg.storage.start_upload(&key))?.into();
@@ -111,7 +150,7 @@ fn put_index(run: &Run<'_>, leg: &Leg, bundle: &Bundle) -> Result<()> {
         ..UploadOptions::default()
     };
     let mut writer = UploadWriter::new(Arc::clone(&upload), run.runtime.clone(), options);
-    let mut index = File::open(&bundle.index).with_context(what)?;
+    let mut index = File::open(&objects.index).with_context(what)?;
     io::copy(&mut index, &mut writer).context("send the index")?;
     let sent = writer.finish()?;
     run.wait(upload.complete(sent))
@@ -139,15 +178,9 @@ fn look(run: &Run<'_>, leg: &Leg, key: &Key, size: u64) -> Result<()> {
     }
 }
 
-fn meta(run: &Run<'_>, bundle: &Bundle) -> Result<Bytes> {
-    let meta = Meta {
-        format: FORMAT,
-        tenant_id: run.source.tenant_id.clone(),
-        source_id: run.source.id.clone(),
-        snapshot_id: run.snapshot_id.clone(),
-        created_at: bundle.created_at,
-    };
-    serde_json::to_vec(&meta)
+/// `meta.json`.
+pub(super) fn meta(meta: &Meta) -> Result<Bytes> {
+    serde_json::to_vec(meta)
         .map(Bytes::from)
         .context("encode meta.json")
 }

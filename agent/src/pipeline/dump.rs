@@ -7,7 +7,10 @@ use backupd_archive::FrameSpool;
 use backupd_base::{Context as _, Result};
 
 use super::{BACKUP_DB, run::Run};
-use crate::modules::{EnvironmentDatabase, Plan, mysql::dump::Dump};
+use crate::{
+    jobs::For,
+    modules::{EnvironmentDatabase, Plan, mysql::dump::Dump},
+};
 
 /// zstd's usual level, for the dump and for files.
 pub(super) const LEVEL: i32 = 3;
@@ -21,6 +24,13 @@ pub(super) struct Spool {
     pub consistent: bool,
 }
 
+impl Spool {
+    /// Bytes that it adds to the archive.
+    pub fn compressed_bytes(&self) -> u64 {
+        self.spool.as_ref().map_or(0, |s| s.compressed_bytes())
+    }
+}
+
 /// Dumps the database of `plan` and adds what was learnt to its description.
 pub(super) fn spool(run: &Run<'_>, plan: &mut Plan) -> Result<Spool> {
     let Some(database) = &plan.database else {
@@ -32,10 +42,17 @@ pub(super) fn spool(run: &Run<'_>, plan: &mut Plan) -> Result<Spool> {
     };
     run.track.lead(BACKUP_DB);
     let access = &database.access;
+    let what = format!("the dump of database {}", access.database);
+    let _waits = run.track.waits(BACKUP_DB, For::Database, what);
     let mut dump = Dump::start(access, &run.folder, &run.limits(), |schema| {
         (database.ignores)(schema, &database.prefix)
     })?;
-    let mut spool = FrameSpool::create(&run.folder.join("database.sql.zst"), WORKERS, LEVEL)?;
+    let mut spool = FrameSpool::create_in_turns(
+        &run.folder.join("database.sql.zst"),
+        WORKERS,
+        LEVEL,
+        Some(run.turns()),
+    )?;
     let mut buffer = vec![0; 128 * 1024];
     loop {
         let n = dump.read(&mut buffer).context("read the dump")?;

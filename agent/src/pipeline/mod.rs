@@ -10,6 +10,7 @@
 mod bundle;
 mod commit;
 mod dump;
+mod resume;
 mod run;
 pub mod settle;
 mod tee;
@@ -25,8 +26,10 @@ use crate::{
     jobs::{Failure, InStage as _, Parts, Track},
     modules,
 };
+use resume::Beginning;
 use run::Run;
-pub use run::{folders, make_private};
+pub use run::{folder_of, folders, make_private};
+use tee::Tee;
 
 /// The dump of the database.
 pub const BACKUP_DB: &str = "backup_db";
@@ -76,10 +79,23 @@ pub fn check(source: &Source) -> Result<()> {
 /// # Errors
 /// What failed, with its stage.
 pub fn run(parts: &Parts, track: &Arc<Track>, runtime: &Handle) -> Result<(), Failure> {
-    let run = Run::new(parts, track, runtime).in_stage(BACKUP_DB)?;
-    let outcome = backup(&run);
+    let mut run = Run::new(parts, track, runtime).in_stage(BACKUP_DB)?;
+    let outcome = begin(&mut run);
     run.clean(outcome.is_ok());
     outcome
+}
+
+fn begin(run: &mut Run<'_>) -> Result<(), Failure> {
+    match resume::find(run).in_stage(BACKUP_DB)? {
+        Beginning::Kept(kept) => resume::complete(run, *kept).in_stage(UPLOAD_REMOTE),
+        Beginning::Afresh(why) => {
+            if let Some(why) = why {
+                run.track
+                    .note(BACKUP_DB, format!("From the beginning: {why}."));
+            }
+            backup(run)
+        }
+    }
 }
 
 fn backup(run: &Run<'_>) -> Result<(), Failure> {
@@ -87,7 +103,9 @@ fn backup(run: &Run<'_>) -> Result<(), Failure> {
     let spool = dump::spool(run, &mut plan).in_stage(BACKUP_DB)?;
     let size = bundle::measure(run, &plan).in_stage(BACKUP_FILES)?;
     let _place = run.network().in_stage(UPLOAD_REMOTE)?;
-    let tee = tee::Tee::open(run, &spool, size).in_stage(UPLOAD_REMOTE)?;
+    run.track.begin(UPLOAD_REMOTE).in_stage(UPLOAD_REMOTE)?;
+    let size = size + spool.compressed_bytes();
+    let tee = Tee::open(run, &run.source.providers, size).in_stage(UPLOAD_REMOTE)?;
     let bundle = bundle::stream(run, plan, spool, &tee)?;
-    commit::commit(run, &tee, &bundle).in_stage(UPLOAD_REMOTE)
+    commit::commit(run, &tee, bundle).in_stage(UPLOAD_REMOTE)
 }

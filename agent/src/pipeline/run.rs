@@ -8,18 +8,31 @@ use std::{
     sync::Arc,
 };
 
+use backupd_archive::Turns;
 use backupd_base::{Code, Context as _, Error, JobId, Result, SnapshotId};
-use backupd_protocol::Source;
+use backupd_protocol::{Snapshot, Source};
 use backupd_storage::SnapshotPrefix;
 use tokio::runtime::Handle;
 
-use super::{BACKUP_DB, CLEANUP, settle};
+use super::{BACKUP_DB, CLEANUP, UPLOAD_REMOTE, settle};
 use crate::{
-    jobs::{Parts, Track},
+    jobs::{For, Parts, Track},
     modules::{self, Plan, tool::Limits},
-    resources::Place,
+    resources::{Holder, Place, Places},
     store::Store,
 };
+
+/// The agent's places at the processor, for one job.
+struct Pool {
+    places: Places,
+    holder: Holder,
+}
+
+impl Turns for Pool {
+    fn take(&self) -> Box<dyn Send> {
+        Box::new(self.places.take_blocking(Some(self.holder.clone())))
+    }
+}
 
 /// One backup under way.
 pub(super) struct Run<'a> {
@@ -80,6 +93,12 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// From now on this run is about a snapshot that is there already.
+    pub fn take_over(&mut self, snapshot: &Snapshot) {
+        self.prefix = SnapshotPrefix::new(&snapshot.tenant_id, &snapshot.source_id, &snapshot.id);
+        self.snapshot_id = snapshot.id.clone();
+    }
+
     pub fn plan(&self) -> Result<Plan> {
         modules::find(&self.source.module)?.plan(&self.source.settings, &self.folder)
     }
@@ -89,10 +108,21 @@ impl<'a> Run<'a> {
         Limits::until(self.track.cancel())
     }
 
+    /// Where the threads that compress for this run wait for their turns.
+    pub fn turns(&self) -> Arc<dyn Turns> {
+        Arc::new(Pool {
+            places: self.parts.resources.cpu().clone(),
+            holder: self.track.holder(),
+        })
+    }
+
     /// Waits for a place at the network.
     pub fn network(&self) -> Result<Place> {
-        let resources = self.parts.resources.clone();
-        self.wait(async move { Ok(resources.network().await) })
+        let (resources, holder) = (self.parts.resources.clone(), self.track.holder());
+        let _waits = self
+            .track
+            .waits(UPLOAD_REMOTE, For::Place, "a place at the network");
+        self.wait(async move { Ok(resources.network(holder).await) })
     }
 
     /// Waits for something, unless the job is to stop.

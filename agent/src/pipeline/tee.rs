@@ -14,12 +14,16 @@ use backupd_storage::{
 };
 use tokio::task::JoinHandle;
 
-use super::{UPLOAD_REMOTE, dump::Spool, run::Run};
-use crate::{jobs::Track, store::transfers};
+use super::{UPLOAD_REMOTE, run::Run};
+use crate::{
+    jobs::{For, Track},
+    store::transfers,
+};
 
 /// The way to one provider.
 pub(super) struct Leg {
     pub provider: ProviderId,
+    name: String,
     pub storage: Arc<dyn Storage>,
     upload: Arc<dyn Upload>,
     writer: Option<UploadWriter>,
@@ -43,17 +47,15 @@ impl Drop for Watch {
 }
 
 impl Tee {
-    /// Begins the upload of the archive at every provider. Each is in the journal before its
-    /// first byte.
-    pub fn open(run: &Run<'_>, spool: &Spool, files: u64) -> Result<Self> {
-        run.track.begin(UPLOAD_REMOTE)?;
-        let dump = spool.spool.as_ref().map_or(0, |s| s.compressed_bytes());
+    /// Begins the upload of the archive, of about `expected` bytes, at every one of `providers`.
+    /// Each is in the journal before its first byte.
+    pub fn open(run: &Run<'_>, providers: &[ProviderId], expected: u64) -> Result<Self> {
         let options = UploadOptions {
-            expected: Some(dump + files),
+            expected: Some(expected),
             ..UploadOptions::default()
         };
         let mut legs = Vec::new();
-        for provider in &run.source.providers {
+        for provider in providers {
             match open_leg(run, provider, &options) {
                 Ok(leg) => legs.push(leg),
                 Err(e) if e.code() == Code::Cancelled => return Err(e),
@@ -106,16 +108,18 @@ impl Tee {
     pub fn each(&self, mut act: impl FnMut(&mut Leg) -> Result<()>) -> Result<()> {
         let mut legs = self.legs();
         let mut cancelled = Ok(());
-        legs.retain_mut(|leg| match act(leg) {
-            Ok(()) => true,
-            Err(e) => {
-                // What ends because the job is stopped is no failure of the provider.
-                cancelled = self.track.check();
-                if cancelled.is_ok() {
-                    lose(&self.track, &leg.provider, &e);
-                }
-                cancelled.is_err()
+        legs.retain_mut(|leg| {
+            let name = leg.name.as_str();
+            let waits = self.track.waits(UPLOAD_REMOTE, For::Stream, name);
+            let acted = act(leg);
+            drop(waits);
+            let Err(e) = acted else { return true };
+            // What ends because the job is stopped is no failure of the provider.
+            cancelled = self.track.check();
+            if cancelled.is_ok() {
+                lose(&self.track, &leg.provider, &e);
             }
+            cancelled.is_err()
         });
         cancelled?;
         if legs.is_empty() {
@@ -153,6 +157,8 @@ impl Write for TeeWriter {
 
 fn open_leg(run: &Run<'_>, provider: &ProviderId, options: &UploadOptions) -> Result<Leg> {
     let store = &run.parts.store;
+    let name = format!("provider {}", run.parts.host.provider_name(provider));
+    let _waits = run.track.waits(UPLOAD_REMOTE, For::Stream, name.as_str());
     let prefix = run.prefix.as_prefix();
     store.write(|tx| transfers::begin(tx, &run.job_id, provider, &prefix))?;
     let limit = run.parts.resources.speed().clone();
@@ -165,6 +171,7 @@ fn open_leg(run: &Run<'_>, provider: &ProviderId, options: &UploadOptions) -> Re
     let writer = UploadWriter::new(Arc::clone(&upload), run.runtime.clone(), options.clone());
     Ok(Leg {
         provider: provider.clone(),
+        name,
         storage,
         upload,
         writer: Some(writer),

@@ -2,6 +2,7 @@
 
 use backupd_base::{Code, Context, Error, JobId, Result, SourceId};
 use backupd_protocol::{Job, JobState, Stage};
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{id, json, parsed};
@@ -45,6 +46,14 @@ CREATE TABLE stages (
 ) STRICT;
 ";
 
+/// What a retry adds.
+pub const RETRIES: &str = "
+ALTER TABLE jobs ADD COLUMN retry_of TEXT;
+ALTER TABLE jobs ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE jobs ADD COLUMN not_before TEXT;
+CREATE INDEX jobs_by_chain ON jobs (retry_of) WHERE retry_of IS NOT NULL;
+";
+
 /// Writes a new job. `request` is what its kind needs beyond the job, as JSON; never a key.
 ///
 /// # Errors
@@ -70,8 +79,13 @@ pub fn insert(db: &Connection, job: &Job, request: &str) -> Result<()> {
         return Err(Error::new(Code::Conflict, why));
     }
     db.prepare_cached(
-        "INSERT INTO jobs VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        "INSERT INTO jobs
+         (id, kind, source_id, source_name, module, priority, state, request, error, warnings,
+          snapshot_id, providers, landed_in, can_undo, progress, created_at, started_at,
+          finished_at, retry_of, attempt, not_before)
+         VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+          ?20, ?21)",
     )
     .and_then(|mut statement| {
         statement.execute(params![
@@ -93,6 +107,9 @@ pub fn insert(db: &Connection, job: &Job, request: &str) -> Result<()> {
             job.created_at,
             job.started_at,
             job.finished_at,
+            job.retry_of.as_ref().map(|id| id.as_str()),
+            job.attempt,
+            job.not_before,
         ])
     })
     .with_context(|| format!("write job {}", job.id))?;
@@ -107,7 +124,7 @@ pub fn update(db: &Connection, job: &Job) -> Result<()> {
     db.prepare_cached(
         "UPDATE jobs SET state = ?2, error = ?3, warnings = ?4, snapshot_id = ?5,
          providers = ?6, landed_in = ?7, can_undo = ?8, progress = ?9, started_at = ?10,
-         finished_at = ?11 WHERE id = ?1",
+         finished_at = ?11, not_before = ?12 WHERE id = ?1",
     )
     .and_then(|mut statement| {
         statement.execute(params![
@@ -122,6 +139,7 @@ pub fn update(db: &Connection, job: &Job) -> Result<()> {
             json(&job.progress),
             job.started_at,
             job.finished_at,
+            job.not_before,
         ])
     })
     .with_context(|| format!("write job {}", job.id))?;
@@ -184,18 +202,85 @@ pub fn list(db: &Connection, source: Option<&SourceId>, limit: u32) -> Result<Ve
     .context("read jobs")
 }
 
-/// The job to run next: highest priority first, then in the order they came.
+/// The job to run next: highest priority first, then in the order they came. Of the retries that
+/// wait for their time those due at `now`, or none. One made after `now` counts as due: the clock
+/// was put back, and how long it has waited is not known.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn next(db: &Connection) -> Result<Option<Job>> {
-    db.prepare_cached("SELECT * FROM jobs WHERE state = ?1 ORDER BY priority DESC, rowid LIMIT 1")
+pub fn next(db: &Connection, now: Option<DateTime<Utc>>) -> Result<Option<Job>> {
+    db.prepare_cached(
+        "SELECT * FROM jobs WHERE state = ?1
+         AND (not_before IS NULL OR not_before <= ?2 OR created_at > ?2)
+         ORDER BY priority DESC, rowid LIMIT 1",
+    )
+    .and_then(|mut query| {
+        query
+            .query_row(params![json(&JobState::Pending), now], |row| job(db, row))
+            .optional()
+    })
+    .context("read the next job")
+}
+
+/// The jobs that are due, in the order they will be taken.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn waiting(db: &Connection, now: DateTime<Utc>) -> Result<Vec<Job>> {
+    db.prepare_cached(
+        "SELECT * FROM jobs WHERE state = ?1
+         AND (not_before IS NULL OR not_before <= ?2 OR created_at > ?2)
+         ORDER BY priority DESC, rowid",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![json(&JobState::Pending), now], |row| job(db, row))?
+            .collect()
+    })
+    .context("read the jobs that wait")
+}
+
+/// When the next retry that waits is due.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn next_due(db: &Connection) -> Result<Option<DateTime<Utc>>> {
+    db.query_row(
+        "SELECT MIN(not_before) FROM jobs WHERE state = ?1",
+        [json(&JobState::Pending)],
+        |row| row.get(0),
+    )
+    .context("read when the next retry is due")
+}
+
+/// The pending job of a source, if there is one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn pending(db: &Connection, source: &SourceId) -> Result<Option<Job>> {
+    db.prepare_cached("SELECT * FROM jobs WHERE source_id = ?1 AND state = ?2")
         .and_then(|mut query| {
             query
-                .query_row([json(&JobState::Pending)], |row| job(db, row))
+                .query_row(params![source.as_str(), json(&JobState::Pending)], |row| {
+                    job(db, row)
+                })
                 .optional()
         })
-        .context("read the next job")
+        .context("look for a pending job of the source")
+}
+
+/// The jobs of a chain of retries, oldest first; `first` is its first job.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn chain(db: &Connection, first: &JobId) -> Result<Vec<Job>> {
+    db.prepare_cached("SELECT * FROM jobs WHERE id = ?1 OR retry_of = ?1 ORDER BY rowid")
+        .and_then(|mut query| {
+            query
+                .query_map([first.as_str()], |row| job(db, row))?
+                .collect()
+        })
+        .context("read a chain of retries")
 }
 
 /// Jobs that are in one state, in the order they came.
@@ -267,6 +352,9 @@ fn job(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
+        retry_of: super::column::optional_id(row, "retry_of")?,
+        attempt: row.get("attempt")?,
+        not_before: row.get("not_before")?,
     })
 }
 
@@ -280,4 +368,120 @@ fn stage(row: &Row<'_>) -> rusqlite::Result<Stage> {
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use backupd_protocol::{JobKind, Progress};
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::store::Store;
+
+    fn pending_job(priority: u8) -> Job {
+        Job {
+            id: JobId::new(),
+            kind: JobKind::Backup,
+            source_id: SourceId::new(),
+            source_name: "shop".into(),
+            module: "wordpress".into(),
+            priority,
+            state: JobState::Pending,
+            stages: vec![Stage {
+                name: "backup_db".into(),
+                state: backupd_protocol::StageState::Pending,
+                message: None,
+                details: BTreeMap::new(),
+                progress: Progress::default(),
+                started_at: None,
+                finished_at: None,
+            }],
+            progress: Progress::default(),
+            error: None,
+            warnings: Vec::new(),
+            snapshot_id: None,
+            providers: Vec::new(),
+            landed_in: None,
+            can_undo: false,
+            retry_of: None,
+            attempt: 1,
+            not_before: None,
+            created_at: Utc::now(),
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
+    /// The priorities in the order the queue gives them out, with the place of each in `jobs`.
+    fn order(store: &Store, jobs: &[Job], now: Option<DateTime<Utc>>) -> Vec<(u8, usize)> {
+        let mut order = Vec::new();
+        while let Some(mut job) = store.read(|db| next(db, now)).unwrap() {
+            let place = jobs.iter().position(|j| j.id == job.id).unwrap();
+            order.push((job.priority, place));
+            job.state = JobState::Running;
+            store.write(|tx| update(tx, &job)).unwrap();
+        }
+        order
+    }
+
+    fn stored(jobs: &[Job]) -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for job in jobs {
+            store.write(|tx| insert(tx, job, "{}")).unwrap();
+        }
+        (dir, store)
+    }
+
+    #[test]
+    fn higher_priorities_come_first_and_equal_ones_in_the_order_they_came() {
+        let jobs = [5, 0, 10, 5, 10, 9].map(pending_job);
+        let (_dir, store) = stored(&jobs);
+        let want = [(10, 2), (10, 4), (9, 5), (5, 0), (5, 3), (0, 1)];
+        assert_eq!(order(&store, &jobs, None), want);
+    }
+
+    #[test]
+    fn a_retry_comes_when_it_is_due_and_holds_up_nobody() {
+        let now = Utc::now();
+        let mut jobs = [10, 10, 10, 0].map(pending_job);
+        jobs[0].not_before = Some(now + TimeDelta::minutes(1));
+        jobs[1].not_before = Some(now - TimeDelta::minutes(1));
+        // The clock was put back after this one was made.
+        jobs[2].created_at = now + TimeDelta::days(400);
+        jobs[2].not_before = Some(now + TimeDelta::days(400));
+        for job in &mut jobs[..2] {
+            job.created_at = now - TimeDelta::minutes(2);
+        }
+        let (_dir, store) = stored(&jobs);
+        assert_eq!(order(&store, &jobs, Some(now)), [(10, 1), (10, 2), (0, 3)]);
+        assert_eq!(store.read(next_due).unwrap(), jobs[0].not_before);
+
+        let (_dir, store) = stored(&jobs);
+        assert_eq!(order(&store, &jobs, None), [(0, 3)]);
+    }
+
+    #[test]
+    fn a_source_has_one_job_at_a_time() {
+        let jobs = [pending_job(5)];
+        let (_dir, store) = stored(&jobs);
+        let mut second = pending_job(5);
+        second.source_id = jobs[0].source_id.clone();
+        let refused = store.write(|tx| insert(tx, &second, "{}")).unwrap_err();
+        assert_eq!(refused.code(), Code::Conflict);
+        let pending = store.read(|db| pending(db, &second.source_id)).unwrap();
+        assert_eq!(pending.map(|job| job.id), Some(jobs[0].id.clone()));
+    }
+
+    #[test]
+    fn a_chain_is_read_back_as_it_was_written() {
+        let mut jobs = [5, 5].map(pending_job);
+        jobs[1].retry_of = Some(jobs[0].id.clone());
+        jobs[1].attempt = 2;
+        jobs[1].not_before = Some(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
+        let (_dir, store) = stored(&jobs);
+        assert_eq!(store.read(|db| chain(db, &jobs[0].id)).unwrap(), jobs);
+    }
 }

@@ -46,6 +46,7 @@ fn migrations() -> Migrations<'static> {
         M::up(snapshots::HELD),
         M::up(removals::TABLE),
         M::up(removed::TABLE),
+        M::up(jobs::RETRIES),
     ])
 }
 

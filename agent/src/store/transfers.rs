@@ -3,7 +3,7 @@
 //!
 //! After a crash these rows are all that is known of what lies half-done elsewhere.
 
-use backupd_base::{Context, JobId, ProviderId, Result};
+use backupd_base::{Code, Context, Error, JobId, ProviderId, Result};
 use backupd_protocol::Snapshot;
 use backupd_storage::OpenUpload;
 use rusqlite::{Connection, Row, params};
@@ -77,7 +77,7 @@ pub fn upload(
 /// Notes that the manifest is about to be written: from now on the snapshot may exist.
 ///
 /// # Errors
-/// When the store cannot be written.
+/// `Cancelled` when the transfer was settled meanwhile; when the store cannot be written.
 pub fn commit(
     db: &Connection,
     job: &JobId,
@@ -85,12 +85,17 @@ pub fn commit(
     manifest: &[u8],
     snapshot: &Snapshot,
 ) -> Result<()> {
-    db.execute(
-        "UPDATE transfers SET manifest = ?3, snapshot = ?4
-         WHERE job_id = ?1 AND provider_id = ?2",
-        params![job.as_str(), provider.as_str(), manifest, json(snapshot)],
-    )
-    .context("write down the commit of a snapshot")?;
+    let changed = db
+        .execute(
+            "UPDATE transfers SET manifest = ?3, snapshot = ?4
+             WHERE job_id = ?1 AND provider_id = ?2",
+            params![job.as_str(), provider.as_str(), manifest, json(snapshot)],
+        )
+        .context("write down the commit of a snapshot")?;
+    if changed == 0 {
+        let why = format!("what job {job} has sent was removed before its manifest was written");
+        return Err(Error::new(Code::Cancelled, why));
+    }
     Ok(())
 }
 
@@ -119,6 +124,16 @@ pub fn open(db: &Connection, job: Option<&JobId>) -> Result<Vec<Transfer>> {
                 .collect()
         })
         .context("read open transfers")
+}
+
+/// Whether a transfer has not come to its end.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_open(db: &Connection, job: &JobId, provider: &ProviderId) -> Result<bool> {
+    db.prepare_cached("SELECT 1 FROM transfers WHERE job_id = ?1 AND provider_id = ?2")
+        .and_then(|mut query| query.exists(params![job.as_str(), provider.as_str()]))
+        .context("look for an open transfer")
 }
 
 fn transfer(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Transfer> {

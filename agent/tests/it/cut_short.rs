@@ -17,13 +17,16 @@ use backupd_testkit::{
     MariaDb, Proxy, SeaweedFs, WordPress, assert_same_tree, poll_until,
     proxy::{Fault, Request},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     killed::{Daemon, backupd},
     node::s3,
     site::{Holding, copy, dump, execute, leftovers},
 };
+
+/// The newest job that somebody asked for.
+const ASKED: &str = "(SELECT id FROM jobs WHERE retry_of IS NULL ORDER BY rowid DESC LIMIT 1)";
 
 /// A site, a bucket behind a proxy, and a daemon configured by hand for both.
 struct Server {
@@ -129,10 +132,9 @@ impl Server {
     fn stages(&self) -> Vec<(String, String)> {
         let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
         let mut query = db
-            .prepare(
-                "SELECT name, state FROM stages WHERE job_id = \
-                 (SELECT id FROM jobs ORDER BY rowid DESC LIMIT 1) ORDER BY position",
-            )
+            .prepare(&format!(
+                "SELECT name, state FROM stages WHERE job_id = {ASKED} ORDER BY position"
+            ))
             .unwrap();
         let rows = query
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -143,7 +145,7 @@ impl Server {
     fn job(&self) -> (String, String) {
         let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
         db.query_row(
-            "SELECT state, error FROM jobs ORDER BY rowid DESC LIMIT 1",
+            &format!("SELECT state, error FROM jobs WHERE id = {ASKED}"),
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -153,10 +155,7 @@ impl Server {
     fn events(&self) -> Vec<String> {
         let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
         let mut query = db
-            .prepare(
-                "SELECT kind FROM events WHERE job_id = \
-                 (SELECT id FROM jobs ORDER BY rowid DESC LIMIT 1)",
-            )
+            .prepare(&format!("SELECT kind FROM events WHERE job_id = {ASKED}"))
             .unwrap();
         let rows = query.query_map([], |row| row.get(0)).unwrap();
         rows.map(|row| row.unwrap()).collect()
@@ -203,6 +202,17 @@ impl Server {
                 .map_or(true, |mut list| list.next().is_none())
         );
         daemon
+    }
+
+    /// The retry: its id, state and the time it waits for.
+    fn retry(&self) -> (String, String, Option<String>) {
+        let db = rusqlite::Connection::open(self.data().join("agent.db")).unwrap();
+        db.query_row(
+            "SELECT id, state, not_before FROM jobs WHERE retry_of IS NOT NULL",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .unwrap()
     }
 
     fn failed_and_clean(&self) {
@@ -272,6 +282,86 @@ fn killed_while_files_stream_into_the_bucket() {
     daemon.kill();
     server.proxy.set(|_| None);
     server.failed_and_clean();
+}
+
+#[test]
+fn killed_while_a_retry_waits_it_waits_on() {
+    let server = Server::new("cut-retry");
+    let mut daemon = server.daemon();
+    server
+        .proxy
+        .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
+    let _backup = server.begin(&["backup", "shop"]);
+    server.until_seen(|r| is_put(r, "partNumber"));
+    daemon.kill();
+    server.proxy.set(|_| None);
+    let mut daemon = server.told("FAILED");
+    let waiting = server.retry();
+    assert_eq!(waiting.1, "\"PENDING\"");
+    let jobs = server.run(&["jobs", "shop"]);
+    assert_eq!(
+        (&jobs[0]["id"], &jobs[0]["attempt"]),
+        (&json!(waiting.0), &json!(2))
+    );
+    assert_eq!(jobs[0]["retry_of"], jobs[1]["id"]);
+    for _ in 0..2 {
+        daemon.kill();
+        daemon = server.daemon();
+        assert_eq!(server.retry(), waiting);
+    }
+    daemon.kill();
+    // Its time comes while nothing runs.
+    rusqlite::Connection::open(server.data().join("agent.db"))
+        .unwrap()
+        .execute(
+            "UPDATE jobs SET not_before = created_at WHERE retry_of IS NOT NULL",
+            [],
+        )
+        .unwrap();
+    let _daemon = server.daemon();
+    poll_until(Duration::from_secs(60), "end of the retry", || {
+        (server.retry().1 == "\"COMPLETED\"").then_some(())
+    });
+    let snapshots = server.run(&["snapshots"]);
+    assert_eq!(snapshots.as_array().unwrap().len(), 1);
+    assert_eq!(snapshots[0]["job_id"], server.retry().0.as_str());
+}
+
+#[test]
+fn a_failed_backup_is_retried_stopped_and_reset_at_the_console() {
+    let server = Server::new("cut-console");
+    let _daemon = server.daemon();
+    let denied = Fault::Answer(403, "<Error><Code>AccessDenied</Code></Error>".into());
+    server.proxy.fail(99, |r| is_put(r, "partNumber"), denied);
+    assert!(!server.begin(&["backup", "shop"]).success());
+    let failed = server.run(&["jobs"])[0].clone();
+    assert_eq!(
+        (&failed["state"], &failed["attempt"]),
+        (&json!("FAILED"), &json!(1))
+    );
+    let id = failed["id"].as_str().unwrap();
+    server
+        .proxy
+        .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
+    let _retry = server.begin(&["jobs", "retry", id]);
+    let newest = poll_until(Duration::from_secs(60), "the retry's upload", || {
+        let newest = server.run(&["jobs"])[0].clone();
+        let upload = newest["stages"].as_array().unwrap();
+        let upload = upload.iter().find(|s| s["name"] == "upload_remote");
+        let is_sending = newest["attempt"] == 2 && upload.unwrap()["state"] == "RUNNING";
+        is_sending.then(|| newest["id"].clone())
+    });
+    let reset = server.run(&["jobs", "reset", newest.as_str().unwrap()]);
+    assert_eq!(reset["state"], "FAILED", "{reset:#}");
+    assert_eq!(reset["error"]["stage"], "upload_remote", "{reset:#}");
+    server.proxy.set(|_| None);
+    let done = server.run(&["jobs", "retry", id]);
+    assert_eq!(
+        (&done["state"], &done["attempt"]),
+        (&json!("COMPLETED"), &json!(3))
+    );
+    let ended = server.run(&["jobs", "stop", id]);
+    assert_eq!(ended["code"], "conflict", "{ended:#}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn files(folder: &Path) -> Vec<String> {
     found
 }
 
-fn nothing_is_left(node: &Node, store: &Path) {
+pub fn nothing_is_left(node: &Node, store: &Path) {
     assert_eq!(node.snapshots().len(), 0);
     assert_eq!(files(store), [""; 0]);
     assert_eq!(files(&node.data().join("jobs")), [""; 0]);
@@ -39,7 +39,7 @@ fn nothing_is_left(node: &Node, store: &Path) {
     assert!(open.unwrap().is_empty());
 }
 
-fn reported_once(node: &Node, job: &Job, kind: &str) {
+pub fn reported_once(node: &Node, job: &Job, kind: &str) {
     let events = node.parts.journal.after(0, 1000).unwrap();
     let about: Vec<_> = events
         .iter()
@@ -49,7 +49,7 @@ fn reported_once(node: &Node, job: &Job, kind: &str) {
     assert_eq!(about[0].kind, kind);
 }
 
-fn runs(job: &Job, name: &str) -> bool {
+pub fn runs(job: &Job, name: &str) -> bool {
     let stage = stage(job, name);
     stage.state == StageState::Running && stage.progress.done_bytes > 0
 }
@@ -184,14 +184,14 @@ fn a_table_that_is_altered_during_the_dump_fails_it_by_name() {
     assert!(error.message.contains("wp_users"), "{error:?}");
 }
 
-struct Bucket {
-    server: Arc<SeaweedFs>,
-    proxy: Proxy,
-    prefix: String,
+pub struct Bucket {
+    pub server: Arc<SeaweedFs>,
+    pub proxy: Proxy,
+    pub prefix: String,
 }
 
 impl Bucket {
-    fn new(prefix: &str) -> Self {
+    pub fn new(prefix: &str) -> Self {
         let server = SeaweedFs::shared();
         Self {
             proxy: Proxy::start(server.port()),
@@ -200,12 +200,12 @@ impl Bucket {
         }
     }
 
-    fn provider(&self, node: &Node) -> ProviderId {
+    pub fn provider(&self, node: &Node) -> ProviderId {
         node.s3(&self.proxy.endpoint(), self.server.full_key(), &self.prefix)
     }
 
     /// Objects and open uploads, seen past the proxy.
-    fn traces(&self, node: &Node) -> Vec<String> {
+    pub fn traces(&self, node: &Node) -> Vec<String> {
         let all = s3(
             &self.server.endpoint(),
             self.server.full_key(),

@@ -4,14 +4,14 @@
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
 };
 
 use backupd::{
-    jobs::{Host, Parts, Queue},
+    jobs::{Host, Parts, Patience, Queue},
     journal::Journal,
     live::Live,
-    resources::Resources,
+    resources::{self, Resources},
     store::{Store, snapshots},
 };
 use backupd_archive::{Keypair, file_key};
@@ -41,6 +41,22 @@ pub struct Configured {
     sources: Mutex<HashMap<SourceId, Source>>,
     stores: Mutex<HashMap<ProviderId, Arc<dyn Storage>>>,
     buckets: Mutex<HashSet<ProviderId>>,
+    failure: Mutex<Option<Code>>,
+    stuck: Mutex<Option<ProviderId>>,
+    freed: Condvar,
+}
+
+impl Configured {
+    /// From now on no provider can be opened, for this reason.
+    pub fn fail(&self, code: Option<Code>) {
+        *self.failure.lock().unwrap() = code;
+    }
+
+    /// From now on whoever opens this provider does not come back, until it is another.
+    pub fn stick(&self, provider: Option<ProviderId>) {
+        *self.stuck.lock().unwrap() = provider;
+        self.freed.notify_all();
+    }
 }
 
 impl Host for Configured {
@@ -50,6 +66,15 @@ impl Host for Configured {
     }
 
     fn storage(&self, id: &ProviderId) -> Result<Arc<dyn Storage>> {
+        let stuck = self.stuck.lock().unwrap();
+        drop(
+            self.freed
+                .wait_while(stuck, |stuck| stuck.as_ref() == Some(id))
+                .unwrap(),
+        );
+        if let Some(code) = *self.failure.lock().unwrap() {
+            return Err(Error::new(code, "the store was made to fail"));
+        }
         let stores = self.stores.lock().unwrap();
         let found = stores.get(id).cloned();
         found.ok_or_else(|| Error::new(Code::NotFound, "no such provider"))
@@ -75,6 +100,11 @@ impl Host for Configured {
 
 impl Node {
     pub fn start() -> Self {
+        Self::with_patience(Patience::default())
+    }
+
+    /// One whose jobs may stand still for so long.
+    pub fn with_patience(patience: Patience) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&folder.path().join("data")).unwrap());
         let live = Live::new();
@@ -84,10 +114,15 @@ impl Node {
             journal: Journal::new(store.clone(), live.clone()),
             store,
             live,
-            resources: Resources::new(2, 2, 0),
+            resources: Resources::new(resources::Configured {
+                io: 2,
+                network: 2,
+                cpu: 2,
+                bandwidth_mbps: 0,
+            }),
         };
         let runtime = Runtime::new().unwrap();
-        let queue = Queue::new(parts.clone());
+        let queue = Queue::with_patience(parts.clone(), patience);
         let shutdown = CancellationToken::new();
         let (running, down) = (queue.clone(), shutdown.clone());
         runtime.spawn(async move { running.run(down).await.unwrap() });

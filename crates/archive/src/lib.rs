@@ -50,6 +50,7 @@ pub use keys::{
 };
 pub use manifest::{Manifest, ManifestObject, Meta, SignedManifest, SignerKey};
 pub use opened::ArchiveReader;
+pub use pipeline::Turns;
 pub use spool::{FrameSpool, SpoolWriter};
 #[cfg(unix)]
 pub use tree::TreeProgress;

@@ -23,6 +23,23 @@ pub(crate) trait FrameSink: Send + 'static {
     fn frames(&mut self, compressed: &[u8]) -> Result<()>;
 }
 
+/// Who may compress now. Threads of several archives share what a server can spare.
+pub trait Turns: Send + Sync {
+    /// Waits for a turn, which lasts until what is returned is dropped: one frame.
+    fn take(&self) -> Box<dyn Send>;
+}
+
+/// How a pipeline compresses.
+#[derive(Clone)]
+pub(crate) struct Compression {
+    /// Threads; at least one is started.
+    pub workers: usize,
+    /// zstd's level.
+    pub level: i32,
+    /// Where they wait for their turns, if anywhere.
+    pub turns: Option<Arc<dyn Turns>>,
+}
+
 struct Work {
     chunk: Chunk,
     result: Sender<Result<Compressed>>,
@@ -45,8 +62,9 @@ pub(crate) struct Pipeline<S> {
 }
 
 impl<S: FrameSink> Pipeline<S> {
-    pub fn new(sink: S, workers: usize, level: i32) -> Result<Self> {
-        let workers = workers.max(1);
+    pub fn new(sink: S, compression: Compression) -> Result<Self> {
+        let Compression { level, turns, .. } = compression;
+        let workers = compression.workers.max(1);
         let (work, to_do) = bounded::<Work>(workers);
         // One in each worker's hands, one waiting for each, and one on its way out.
         let (queue, queued) = bounded::<Queued>(workers + 1);
@@ -69,9 +87,13 @@ impl<S: FrameSink> Pipeline<S> {
             let compressor = FrameCompressor::new(level)?;
             let (to_do, chunk_back) = (to_do.clone(), chunk_back.clone());
             let (free_outputs, stop) = (free_outputs.clone(), stop.clone());
+            let turns = turns.clone();
             let worker = thread::Builder::new()
                 .name(format!("compress-{n}"))
-                .spawn(move || work_off(compressor, &to_do, &chunk_back, &free_outputs, &stop))
+                .spawn(move || {
+                    let turns = turns.as_deref();
+                    work_off(compressor, turns, &to_do, &chunk_back, &free_outputs, &stop);
+                })
                 .context("start a compression thread")?;
             pipeline.workers.push(worker);
         }
@@ -167,6 +189,7 @@ fn ended() -> Error {
 
 fn work_off(
     mut compressor: FrameCompressor,
+    turns: Option<&dyn Turns>,
     to_do: &Receiver<Work>,
     chunk_back: &Sender<Chunk>,
     free_outputs: &Receiver<Compressed>,
@@ -178,7 +201,9 @@ fn work_off(
         }
         let mut output = free_outputs.try_recv().unwrap_or_default();
         output.clear();
+        let turn = turns.map(Turns::take);
         let compressed = compressor.compress(chunk.filled(), &mut output);
+        drop(turn);
         // Nobody takes it back or waits for it only when the pipeline is being dropped.
         let _ = chunk_back.send(chunk);
         let _ = result.send(compressed.map(|()| output));
@@ -214,9 +239,20 @@ fn drain<S: FrameSink>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::{
+        sync::atomic::AtomicUsize,
+        time::{Duration, Instant},
+    };
 
     use super::*;
+
+    fn threads(workers: usize) -> Compression {
+        Compression {
+            workers,
+            level: 1,
+            turns: None,
+        }
+    }
 
     /// Takes a frame only when the test lets it.
     struct Gate {
@@ -236,7 +272,7 @@ mod tests {
     fn a_dropped_pipeline_writes_no_more() {
         let (entered, taken) = unbounded();
         let (opener, open) = unbounded();
-        let mut pipeline = Pipeline::new(Gate { entered, open }, 2, 1).unwrap();
+        let mut pipeline = Pipeline::new(Gate { entered, open }, threads(2)).unwrap();
         for _ in 0..3 {
             let mut chunk = pipeline.chunk();
             chunk.advance(10);
@@ -268,7 +304,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut pipeline = Pipeline::new(Collect(Vec::new()), 4, 1).unwrap();
+        let mut pipeline = Pipeline::new(Collect(Vec::new()), threads(4)).unwrap();
         for n in 0..100 {
             if n % 7 == 0 {
                 let mut output = pipeline.output();
@@ -285,5 +321,52 @@ mod tests {
         let (sink, rest) = pipeline.finish().unwrap();
         assert_eq!(sink.0, (0..100).collect::<Vec<u8>>());
         assert_eq!(rest.len(), 100);
+    }
+
+    struct Swallow;
+
+    impl FrameSink for Swallow {
+        fn frames(&mut self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Counts turns, and those under way.
+    #[derive(Default)]
+    struct Counted {
+        taken: AtomicUsize,
+        at_work: Arc<AtomicUsize>,
+    }
+
+    struct Turn(Arc<AtomicUsize>);
+
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Turns for Counted {
+        fn take(&self) -> Box<dyn Send> {
+            self.taken.fetch_add(1, Ordering::SeqCst);
+            self.at_work.fetch_add(1, Ordering::SeqCst);
+            Box::new(Turn(self.at_work.clone()))
+        }
+    }
+
+    #[test]
+    fn every_frame_is_compressed_in_a_turn() {
+        let turns = Arc::new(Counted::default());
+        let mut options = threads(3);
+        options.turns = Some(turns.clone());
+        let mut pipeline = Pipeline::new(Swallow, options).unwrap();
+        for _ in 0..9 {
+            let mut chunk = pipeline.chunk();
+            chunk.advance(1);
+            pipeline.submit(chunk).unwrap();
+        }
+        pipeline.finish().unwrap();
+        assert_eq!(turns.taken.load(Ordering::SeqCst), 9);
+        assert_eq!(turns.at_work.load(Ordering::SeqCst), 0);
     }
 }

@@ -7,6 +7,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use backupd_base::{Code, Context, Error, Result};
@@ -16,7 +17,7 @@ use crate::{
     Digest, FRAME_BYTES,
     frame::{Chunk, Compressed, FrameSize, max_len},
     hash::Hash,
-    pipeline::{FrameSink, Pipeline},
+    pipeline::{Compression, FrameSink, Pipeline, Turns},
 };
 
 /// A finished spool: where it lies and what is in it. It may be written down and taken up again
@@ -35,6 +36,19 @@ impl FrameSpool {
     /// # Errors
     /// `AlreadyExists`, or what the file system says.
     pub fn create(path: &Path, workers: usize, level: i32) -> Result<SpoolWriter> {
+        Self::create_in_turns(path, workers, level, None)
+    }
+
+    /// [`FrameSpool::create`], whose threads wait for their turns.
+    ///
+    /// # Errors
+    /// As [`FrameSpool::create`].
+    pub fn create_in_turns(
+        path: &Path,
+        workers: usize,
+        level: i32,
+        turns: Option<Arc<dyn Turns>>,
+    ) -> Result<SpoolWriter> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -42,7 +56,14 @@ impl FrameSpool {
         let file = options
             .open(path)
             .with_context(|| format!("create the spool {}", path.display()))?;
-        let mut pipeline = Pipeline::new(SpoolSink(file), workers, level)?;
+        let mut pipeline = Pipeline::new(
+            SpoolSink(file),
+            Compression {
+                workers,
+                level,
+                turns,
+            },
+        )?;
         Ok(SpoolWriter {
             path: path.to_owned(),
             chunk: pipeline.chunk(),

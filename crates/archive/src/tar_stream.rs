@@ -6,7 +6,7 @@ use backupd_base::Result;
 use crate::{
     Frame,
     frame::{Chunk, FrameSize},
-    pipeline::{FrameSink, Pipeline},
+    pipeline::{Compression, FrameSink, Pipeline},
     spool::FrameSpool,
     tar_header::padding,
 };
@@ -22,8 +22,8 @@ pub(crate) struct TarStream<S> {
 }
 
 impl<S: FrameSink> TarStream<S> {
-    pub fn new(sink: S, workers: usize, level: i32) -> Result<Self> {
-        let mut pipeline = Pipeline::new(sink, workers, level)?;
+    pub fn new(sink: S, compression: Compression) -> Result<Self> {
+        let mut pipeline = Pipeline::new(sink, compression)?;
         Ok(Self {
             chunk: pipeline.chunk(),
             pipeline,

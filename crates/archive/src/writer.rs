@@ -1,18 +1,23 @@
 //! Makes an archive and its index in one pass.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use backupd_base::{Context, Result};
 use chrono::Utc;
 
 use crate::{
-    Digest, Entry, EntryKind, EntryPath, FrameSpool, Mtime, Recipient, Warnings, hash::Hash,
-    index::IndexWriter, pipeline::FrameSink, seal::Seal, tar_header::TarHeader, tar_reader::END,
+    Digest, Entry, EntryKind, EntryPath, FrameSpool, Mtime, Recipient, Warnings,
+    hash::Hash,
+    index::IndexWriter,
+    pipeline::{Compression, FrameSink, Turns},
+    seal::Seal,
+    tar_header::TarHeader,
+    tar_reader::END,
     tar_stream::TarStream,
 };
 
 /// How an archive is made.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ArchiveOptions {
     /// Who can open it: at least two different keys.
     pub recipients: Vec<Recipient>,
@@ -20,6 +25,8 @@ pub struct ArchiveOptions {
     pub workers: usize,
     /// zstd's level; what does not compress is stored at its fastest in any case.
     pub level: i32,
+    /// Where the compression threads wait for their turns, if anywhere.
+    pub turns: Option<Arc<dyn Turns>>,
 }
 
 impl ArchiveOptions {
@@ -36,6 +43,7 @@ impl ArchiveOptions {
                 .map_or(2, usize::from)
                 .min(4),
             level: Self::LEVEL,
+            turns: None,
         }
     }
 }
@@ -101,8 +109,13 @@ impl<W: Write + Send + 'static, I: Write> ArchiveWriter<W, I> {
     pub fn new(out: W, index_out: I, options: ArchiveOptions) -> Result<Self> {
         let index = IndexWriter::new(index_out, &options.recipients, Utc::now())?;
         let sink = SealSink(Seal::new(out, &options.recipients)?);
+        let compression = Compression {
+            workers: options.workers,
+            level: options.level,
+            turns: options.turns,
+        };
         Ok(Self {
-            tar: TarStream::new(sink, options.workers, options.level)?,
+            tar: TarStream::new(sink, compression)?,
             index,
             content_bytes: 0,
             warnings: Warnings::default(),

@@ -79,18 +79,6 @@ impl Home {
         Master::open(self.path("data"), vault).await.unwrap()
     }
 
-    /// The same one again after it was closed.
-    pub async fn reopen(&self, closed: Master) -> Master {
-        self.between(closed, || {}).await
-    }
-
-    /// [`Home::reopen`], with something done while nobody has the folder open.
-    pub async fn between(&self, closed: Master, act: impl FnOnce()) -> Master {
-        drop(closed);
-        act();
-        self.open().await
-    }
-
     /// Set up, with the kit saved.
     pub async fn ready(&self) -> Master {
         let master = self.open().await;

@@ -3,7 +3,7 @@
 use backupd_base::{Code, JobId, NodeId, ProviderId, SnapshotId, SourceId, TenantId};
 pub use backupd_policy::retention::{Decision, Retention};
 use backupd_protocol::{Finding, LiveMessage, Progress, Snapshot};
-pub use backupd_protocol::{FoundSite, Job, ProviderKind, StatsHistory, StatsRange};
+pub use backupd_protocol::{FoundSite, Job, ProviderKind, Resources, StatsHistory, StatsRange};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

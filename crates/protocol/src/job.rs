@@ -142,6 +142,15 @@ pub struct Job {
     pub landed_in: Option<String>,
     /// For a restore in place: the former state is still kept and can be brought back.
     pub can_undo: bool,
+    /// The first job of the chain, when this one tries again what failed.
+    #[serde(default)]
+    pub retry_of: Option<JobId>,
+    /// Which attempt of its chain it is, from 1.
+    #[serde(default = "first")]
+    pub attempt: u32,
+    /// A retry that waits does not begin before this.
+    #[serde(default)]
+    pub not_before: Option<DateTime<Utc>>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it began.
@@ -150,7 +159,23 @@ pub struct Job {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// `POST /jobs`: back a source up. `409 conflict` while one of its jobs is pending or running.
+impl Job {
+    /// Attempts that a backup gets by itself, the first included.
+    pub const MOST_ATTEMPTS: u32 = 4;
+
+    /// Whether it is a retry that waits for its time: it gives way to whatever is asked for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.state == JobState::Pending && self.not_before.is_some()
+    }
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// `POST /jobs`: back a source up. `409 conflict` while one of its jobs is pending or running; a
+/// retry that waits for its time gives way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "specta", derive(specta::Type))]

@@ -9,6 +9,7 @@ pub mod health;
 pub mod job;
 pub mod pairing;
 pub mod provider;
+pub mod resources;
 pub mod restore;
 pub mod scan;
 pub mod snapshot;
@@ -24,6 +25,7 @@ pub use job::{
     Job, JobCreate, JobError, JobKind, JobState, Progress, ProviderOutcome, Stage, StageState,
 };
 pub use provider::{Finding, FindingLevel, Provider, ProviderKind, S3Credentials};
+pub use resources::{Limit, Limits, Occupant, Resource, Resources};
 pub use restore::{LentKeys, RestoreCreate, RestoreTarget};
 pub use scan::{FoundSite, SiteDatabase, VerifySite};
 pub use snapshot::{RemovedSnapshot, Snapshot};

@@ -1,7 +1,7 @@
 //! Runs on the nodes.
 
 use backupd_base::{Code, Error, JobId, NodeId, Result, SourceId};
-use backupd_protocol::{Job, JobCreate};
+use backupd_protocol::{Job, JobCreate, Resources};
 
 use super::parsed;
 use crate::{Master, view::NodeJob};
@@ -73,6 +73,38 @@ impl Master {
         link.act(&format!("jobs/{job_id}/stop")).await?;
         self.look_soon(node_id);
         Ok(())
+    }
+
+    /// Tries a failed or stopped backup again, at once: a job of its own, linked to the first of its
+    /// chain, or the chain's retry that waited for its time.
+    ///
+    /// # Errors
+    /// `Conflict` for a job that cannot be tried again now, `Unavailable` when its node does not
+    /// answer.
+    pub async fn job_retry(&self, node_id: &NodeId, job_id: &JobId) -> Result<NodeJob> {
+        let link = self.link(node_id)?;
+        let job: Job = link.ask(&format!("jobs/{job_id}/retry")).await?;
+        self.job_begun(node_id, job).await
+    }
+
+    /// Ends a job that does not end by itself, as FAILED.
+    ///
+    /// # Errors
+    /// `Conflict` for one that does not run, `Timeout` when it cannot be ended, `Unavailable` when
+    /// its node does not answer.
+    pub async fn job_reset(&self, node_id: &NodeId, job_id: &JobId) -> Result<()> {
+        let link = self.link(node_id)?;
+        link.act(&format!("jobs/{job_id}/reset")).await?;
+        self.look_soon(node_id);
+        Ok(())
+    }
+
+    /// Who has which place on a node, who waits, and the limits.
+    ///
+    /// # Errors
+    /// `Unavailable` when the node does not answer.
+    pub async fn node_resources(&self, node_id: &NodeId) -> Result<Resources> {
+        self.link(node_id)?.get("resources", &[]).await
     }
 
     /// Takes in a job that was just made, so that it is known before its node is looked at again.

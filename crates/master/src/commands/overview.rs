@@ -19,7 +19,9 @@ impl Master {
             .filter_map(|node| self.core().fleet.get(&node.id).ok())
             .flat_map(|follower| {
                 let moving: Vec<_> = follower.moving().values().cloned().collect();
-                moving.into_iter().map(move |job| NodeJob {
+                // A retry that waits for its time does not run, and gives way to what does.
+                let at_work = moving.into_iter().filter(|job| !job.is_waiting());
+                at_work.map(move |job| NodeJob {
                     node_id: follower.id.clone(),
                     job,
                 })

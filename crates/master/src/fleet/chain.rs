@@ -438,7 +438,7 @@ mod tests {
         let told = side
             .news(&[&second], vec![removed(&first, None)], &none)
             .unwrap();
-        assert_eq!(told.gone, [first.id.clone()]);
+        assert_eq!(told.gone, std::slice::from_ref(&first.id));
         // Told of another manifest, it is not believed.
         let mut other = removed(&first, None);
         other.manifest_sha256 = "00".repeat(32);

@@ -98,6 +98,7 @@ fn states(job: &Job) -> impl PartialEq + use<> {
         stages,
         ends,
         job.can_undo,
+        job.not_before,
         job.snapshot_id.clone(),
     )
 }

@@ -51,7 +51,8 @@ impl Server {
             port: self.port,
             max_io: 2,
             max_network: 2,
-            max_bytes_per_second: 0,
+            max_cpu: 2,
+            max_bandwidth_mbps: 0,
             recipients: Vec::new(),
             providers: Vec::new(),
             sources: Vec::new(),
@@ -213,4 +214,18 @@ pub async fn becomes(master: &Master, id: &NodeId, state: NodeState) -> NodeView
         (node.state == state).then_some(node)
     })
     .await
+}
+
+impl Home {
+    /// The same one again after it was closed.
+    pub async fn reopen(&self, closed: Master) -> Master {
+        self.between(closed, || {}).await
+    }
+
+    /// [`Home::reopen`], with something done while nobody has the folder open.
+    pub async fn between(&self, closed: Master, act: impl FnOnce()) -> Master {
+        drop(closed);
+        act();
+        self.open().await
+    }
 }

@@ -19,6 +19,7 @@ import type {
   ProviderKind,
   ProviderTest,
   ProviderView,
+  Resources,
   RestoreStarted,
   Retention,
   RetentionPreview,
@@ -48,6 +49,7 @@ export interface Backend {
   nodeStats(nodeId: string, range: StatsRange): Promise<StatsHistory>;
   nodeWatch(nodeId: string): Promise<void>;
   nodeUnwatch(nodeId: string): Promise<void>;
+  nodeResources(nodeId: string): Promise<Resources>;
 
   sourcesList(): Promise<SourceView[]>;
   sourceProtect(
@@ -66,6 +68,9 @@ export interface Backend {
   jobGet(jobId: string): Promise<NodeJob>;
   jobStart(sourceId: string): Promise<NodeJob>;
   jobStop(nodeId: string, jobId: string): Promise<void>;
+  /** The new job, or the one that waited for its time. */
+  jobRetry(nodeId: string, jobId: string): Promise<NodeJob>;
+  jobReset(nodeId: string, jobId: string): Promise<void>;
 
   snapshotsList(sourceId: string | null): Promise<SnapshotView[]>;
   /** The entries of one folder; `''` is the snapshot's root. */

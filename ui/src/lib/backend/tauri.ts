@@ -39,6 +39,7 @@ export const tauri: Backend = {
   nodeStats: (nodeId, range) => value(commands.nodeStats(nodeId, range)),
   nodeWatch: (nodeId) => done(commands.nodeWatch(nodeId)),
   nodeUnwatch: (nodeId) => done(commands.nodeUnwatch(nodeId)),
+  nodeResources: (nodeId) => value(commands.nodeResources(nodeId)),
 
   sourcesList: () => value(commands.sourcesList()),
   sourceProtect: (nodeId, path, name, providerIds) =>
@@ -51,6 +52,8 @@ export const tauri: Backend = {
   jobGet: (jobId) => value(commands.jobGet(jobId)),
   jobStart: (sourceId) => value(commands.jobStart(sourceId)),
   jobStop: (nodeId, jobId) => done(commands.jobStop(nodeId, jobId)),
+  jobRetry: (nodeId, jobId) => value(commands.jobRetry(nodeId, jobId)),
+  jobReset: (nodeId, jobId) => done(commands.jobReset(nodeId, jobId)),
 
   snapshotsList: (sourceId) => value(commands.snapshotsList(sourceId)),
   snapshotFiles: (snapshotId, folder) => value(commands.snapshotFiles(snapshotId, folder)),

@@ -19,6 +19,7 @@ export const commands = {
 	nodeStats: (nodeId: NodeId, range: StatsRange) => typedError<StatsHistory, ErrorView>(__TAURI_INVOKE("node_stats", { nodeId, range })),
 	nodeWatch: (nodeId: NodeId) => typedError<null, ErrorView>(__TAURI_INVOKE("node_watch", { nodeId })),
 	nodeUnwatch: (nodeId: NodeId) => typedError<null, ErrorView>(__TAURI_INVOKE("node_unwatch", { nodeId })),
+	nodeResources: (nodeId: NodeId) => typedError<Resources, ErrorView>(__TAURI_INVOKE("node_resources", { nodeId })),
 	sourcesList: () => typedError<SourceView[], ErrorView>(__TAURI_INVOKE("sources_list")),
 	sourceProtect: (nodeId: NodeId, path: string, name: string, providerIds: ProviderId[]) => typedError<SourceView, ErrorView>(__TAURI_INVOKE("source_protect", { nodeId, path, name, providerIds })),
 	sourceRemove: (sourceId: SourceId) => typedError<null, ErrorView>(__TAURI_INVOKE("source_remove", { sourceId })),
@@ -28,6 +29,8 @@ export const commands = {
 	jobGet: (jobId: JobId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_get", { jobId })),
 	jobStart: (sourceId: SourceId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_start", { sourceId })),
 	jobStop: (nodeId: NodeId, jobId: JobId) => typedError<null, ErrorView>(__TAURI_INVOKE("job_stop", { nodeId, jobId })),
+	jobRetry: (nodeId: NodeId, jobId: JobId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_retry", { nodeId, jobId })),
+	jobReset: (nodeId: NodeId, jobId: JobId) => typedError<null, ErrorView>(__TAURI_INVOKE("job_reset", { nodeId, jobId })),
 	snapshotsList: (sourceId: SourceId | null) => typedError<SnapshotView[], ErrorView>(__TAURI_INVOKE("snapshots_list", { sourceId })),
 	snapshotFiles: (snapshotId: SnapshotId, folder: string) => typedError<FileEntry[], ErrorView>(__TAURI_INVOKE("snapshot_files", { snapshotId, folder })),
 	snapshotVerify: (snapshotId: SnapshotId) => typedError<TaskView, ErrorView>(__TAURI_INVOKE("snapshot_verify", { snapshotId })),
@@ -276,6 +279,12 @@ export type Job = {
 	landed_in: string | null,
 	/**  For a restore in place: the former state is still kept and can be brought back. */
 	can_undo: boolean,
+	/**  The first job of the chain, when this one tries again what failed. */
+	retry_of?: JobId | null,
+	/**  Which attempt of its chain it is, from 1. */
+	attempt?: number,
+	/**  A retry that waits does not begin before this. */
+	not_before?: string | null,
 	/**  When it was asked for. */
 	created_at: string,
 	/**  When it began. */
@@ -331,6 +340,16 @@ export type KeepReason =
 "future" | 
 /**  The catalogue does not have it: nobody's to remove. */
 "unknown";
+
+/**  A limit as it is, and where it comes from. */
+export type Limit = {
+	/**  What holds. */
+	value: number,
+	/**  What the node's environment or configuration file says. */
+	configured: number,
+	/**  It was changed over the API, which wins until it is cleared. */
+	is_changed: boolean,
+};
 
 /**
  *  What `WS /stats/live` sends, one JSON text message each: a sample a second, every change of a
@@ -429,6 +448,16 @@ export type NodeView = {
 	last_seen: string | null,
 	/**  When it was enrolled. */
 	enrolled_at: string,
+};
+
+/**  A job that has a place, or waits for one. */
+export type Occupant = {
+	/**  The job. */
+	job_id: JobId,
+	/**  Its source's name. */
+	source_name: string,
+	/**  Since when it has it, or waits. */
+	since: string,
 };
 
 /**  A snapshot in the bucket that the catalogue does not know there. */
@@ -570,6 +599,28 @@ export type RemoveReason =
 "rule" | 
 /**  A count does, but there is no room. */
 "quota";
+
+/**  Places of one kind. */
+export type Resource = {
+	/**  How many there are. */
+	limit: Limit,
+	/**  Who has one. */
+	holders: Occupant[],
+	/**  Who waits, in the order they will be served. */
+	waiters: Occupant[],
+};
+
+/**  `GET /resources`. */
+export type Resources = {
+	/**  Jobs at work on the disk; those that wait are pending. */
+	io: Resource,
+	/**  Jobs that upload. */
+	network: Resource,
+	/**  Threads that compress, each for one frame at a time. */
+	cpu: Resource,
+	/**  All uploads together, megabits per second; 0 is unlimited. */
+	bandwidth_mbps: Limit,
+};
 
 /**  A restore on the node: the job it became. */
 export type RestoreStarted = {

@@ -8,6 +8,20 @@ export function isFinal(state: JobState): boolean {
   return state === 'COMPLETED' || state === 'FAILED' || state === 'CANCELLED';
 }
 
+/** Attempts that a backup gets by itself, the first included. */
+export const MOST_ATTEMPTS = 4;
+
+/** A retry that waits for its time: it gives way to whatever is asked for. */
+export function isWaiting(job: Job): boolean {
+  return job.state === 'PENDING' && !!job.not_before;
+}
+
+/** A backup that failed or was stopped, or whose retry waits, may be tried again at once. */
+export function canRetry(job: Job): boolean {
+  if (job.kind !== 'BACKUP') return false;
+  return job.state === 'FAILED' || job.state === 'CANCELLED' || isWaiting(job);
+}
+
 /** How a job is shown: warnings and a store that was missed count. */
 export function jobTone(job: Job): Tone {
   switch (job.state) {
@@ -50,6 +64,12 @@ export function took(
   if (!of.started_at) return undefined;
   const end = of.finished_at ? new Date(of.finished_at) : now;
   return Math.max(0, end.getTime() - new Date(of.started_at).getTime());
+}
+
+/** No later backup of its source is in `list`, which is newest first, but for its own waiting retry. */
+export function isNewest(list: readonly Job[], job: Job): boolean {
+  const same = (other: Job) => other.source_id === job.source_id && other.kind === job.kind;
+  return list.find((other) => same(other) && !isWaiting(other))?.id === job.id;
 }
 
 /** `list` with `job` as it is now, newest first. */

@@ -2,7 +2,7 @@
  * the overview and the lists read the same. */
 
 import type { NodeJob, NodeView, SourceView } from '$/lib/bindings/bindings';
-import { isFinal } from '$/lib/jobs/job';
+import { isFinal, isWaiting } from '$/lib/jobs/job';
 import { listJobs } from '$/lib/jobs/jobs.api';
 import { speeds } from '$/lib/jobs/speeds.svelte';
 import { clock } from '$/lib/shell/clock.svelte';
@@ -84,11 +84,12 @@ export class OverviewState {
     if (!overview) return;
     const others = overview.running.filter((other) => other.job.id !== job.id);
     const at = overview.running.findIndex((other) => other.job.id === job.id);
-    const running = isFinal(job.state)
-      ? others
-      : at < 0
-        ? [...others, changed]
-        : overview.running.with(at, changed);
+    const running =
+      isFinal(job.state) || isWaiting(job)
+        ? others
+        : at < 0
+          ? [...others, changed]
+          : overview.running.with(at, changed);
     this.resource.set({ ...overview, running });
   }
 

@@ -5,17 +5,21 @@
 
 import type {
   FoundSite,
+  Job,
   KeepReason,
   MasterEvent,
   NodeJob,
   ProviderKind,
   ProviderTest,
+  Resources,
   Retention,
   RetentionLine,
   RetentionPreview,
   SourceView,
   TaskView,
 } from '$/lib/bindings/bindings';
+
+import { isFinal, isWaiting } from '$/lib/jobs/job';
 
 import { Failure, type Backend } from '..';
 import { filesIn } from './files';
@@ -98,7 +102,7 @@ export class FakeBackend implements Backend {
       nodes: this.world.nodes,
       running: [...this.world.jobs].flatMap(([node_id, jobs]) =>
         jobs
-          .filter(({ state }) => state === 'RUNNING' || state === 'PENDING')
+          .filter((job) => !isFinal(job.state) && !isWaiting(job))
           .map((job) => ({ node_id, job })),
       ),
     }));
@@ -191,6 +195,24 @@ export class FakeBackend implements Backend {
       this.#watched.delete(nodeId);
     });
 
+  nodeResources = (nodeId: string) =>
+    this.#answer('nodeResources', [nodeId], () => {
+      this.#online(nodeId);
+      const jobs = this.world.jobs.get(nodeId) ?? [];
+      const places = (value: number, state?: Job['state']) => ({
+        limit: { value, configured: value, is_changed: false },
+        holders: jobs.filter((job) => job.state === state).map(w.occupant),
+        waiters: [],
+      });
+      const waiters = jobs.filter((j) => j.state === 'PENDING' && !isWaiting(j)).map(w.occupant);
+      return {
+        io: { ...places(2, 'RUNNING'), waiters },
+        network: places(2, 'RUNNING'),
+        cpu: places(4),
+        bandwidth_mbps: places(0).limit,
+      } satisfies Resources;
+    });
+
   sourcesList = () => this.#answer('sourcesList', [], () => this.world.sources);
 
   sourceProtect = (nodeId: string, path: string, name: string, providerIds: string[]) =>
@@ -278,6 +300,38 @@ export class FakeBackend implements Backend {
       this.#put({
         node_id: nodeId,
         job: { ...job, state: 'CANCELLED', finished_at: w.ago(0) },
+      });
+    });
+
+  jobRetry = (nodeId: string, jobId: string) =>
+    this.#answer('jobRetry', [nodeId, jobId], () => {
+      const { job } = this.#job(jobId);
+      const source = this.#source(job.source_id);
+      this.#online(nodeId);
+      const chain = (this.world.jobs.get(nodeId) ?? []).filter(
+        (j) => j.source_id === source.id && (j.id === jobId || j.retry_of === jobId),
+      );
+      const waiting = isWaiting(job) ? job : chain.find(isWaiting);
+      if (!waiting && job.state !== 'FAILED' && job.state !== 'CANCELLED') {
+        throw new Failure('conflict', `job ${jobId} cannot be retried: it has not failed`);
+      }
+      const retried: Job = waiting
+        ? { ...waiting, not_before: null }
+        : w.job(source, {
+            retry_of: job.retry_of ?? job.id,
+            attempt: Math.max(...chain.map(({ attempt }) => attempt ?? 1)) + 1,
+          });
+      this.#put({ node_id: nodeId, job: retried });
+      return { node_id: nodeId, job: retried };
+    });
+
+  jobReset = (nodeId: string, jobId: string) =>
+    this.#answer('jobReset', [nodeId, jobId], () => {
+      const { job } = this.#job(jobId);
+      const error = { code: 'timeout' as const, message: 'reset on request', stage: null };
+      this.#put({
+        node_id: nodeId,
+        job: { ...job, state: 'FAILED', error, finished_at: w.ago(0) },
       });
     });
 

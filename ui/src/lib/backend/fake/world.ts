@@ -4,6 +4,7 @@ import type {
   FoundSite,
   Job,
   NodeView,
+  Occupant,
   Progress,
   ProviderView,
   SnapshotView,
@@ -134,11 +135,19 @@ export function job(of: SourceView, more: Partial<Job> = {}): Job {
     providers: of.providers.map((provider_id) => ({ provider_id, stored: false, error: null })),
     landed_in: null,
     can_undo: false,
+    retry_of: null,
+    attempt: 1,
+    not_before: null,
     created_at: ago(0),
     started_at: null,
     finished_at: null,
     ...more,
   };
+}
+
+/** A job as one that has a place, or waits for one. */
+export function occupant({ id, source_name, started_at, created_at }: Job): Occupant {
+  return { job_id: id, source_name, since: started_at ?? created_at };
 }
 
 /** A backup that ended well some time ago, with its snapshot. */

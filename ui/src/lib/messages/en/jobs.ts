@@ -36,6 +36,12 @@ export const jobs = {
   started: 'Could not start the backup',
   stop: 'Stop',
   stopping: 'Could not stop it',
+  retry: 'Retry',
+  retryNow: 'Retry now',
+  retrying: 'Could not try it again',
+  retriesAt: (time: string, attempt: number, of: number) =>
+    `Retries at ${time}, attempt ${attempt} of ${of}`,
+  attempt: (n: number) => `Attempt ${n}`,
   left: (time: string) => `${time} left`,
   of: (done: string, total: string) => `${done} of ${total}`,
   files: (done: number, total: number | null) =>
