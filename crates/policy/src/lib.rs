@@ -4,3 +4,4 @@
 //! decisions, the master shows them beforehand, and a simulated month is as good as a real one.
 
 pub mod retention;
+pub mod schedule;

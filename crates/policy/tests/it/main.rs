@@ -1,0 +1,5 @@
+//! What a policy decides, over years.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod schedule;
