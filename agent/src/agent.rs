@@ -22,6 +22,7 @@ use crate::{
     live::Live,
     pairing::Pairing,
     resources::{Configured, Resources},
+    schedule::{Scheduler, SystemClock},
     stats::Stats,
     store::Store,
 };
@@ -44,6 +45,8 @@ pub struct Agent {
     pub parts: Parts,
     /// The jobs.
     pub queue: Queue,
+    /// When they come by themselves.
+    pub scheduler: Scheduler,
     /// How the server is.
     pub stats: Stats,
     /// Who failed to prove itself lately.
@@ -87,9 +90,12 @@ impl Agent {
                 &store,
             )?,
         };
+        let queue = Queue::new(parts.clone());
+        let clock = Arc::new(SystemClock);
         Ok(Self {
+            scheduler: Scheduler::new(parts.clone(), inventory.clone(), queue.clone(), clock),
             pairing: Pairing::new(store.clone(), journal.clone(), enrolment.clone()),
-            queue: Queue::new(parts.clone()),
+            queue,
             stats: Stats::default(),
             failures: Failures::default(),
             rejections: Rejections::new(journal.clone()),

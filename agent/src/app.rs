@@ -55,7 +55,7 @@ impl App {
         })
     }
 
-    /// Starts the daemon: listens, samples, runs jobs, opens the first pairing window.
+    /// Starts the daemon: listens, samples, runs jobs, sees to schedules, opens the first pairing window.
     ///
     /// # Errors
     /// When it cannot listen.
@@ -88,6 +88,8 @@ impl App {
             http::serve_control(control, a, router).await;
             Ok(())
         });
+        let (scheduler, shutdown) = (agent.scheduler.clone(), agent.shutdown.clone());
+        tasks.spawn(async move { scheduler.run(shutdown).await });
         let a = agent.clone();
         tasks.spawn(async move {
             a.pairing.watch(a.shutdown.clone()).await;

@@ -53,6 +53,13 @@ impl Entry {
         self
     }
 
+    /// The same entry about a source as a whole.
+    #[must_use]
+    pub fn of(mut self, source: &SourceId) -> Self {
+        self.source_id = Some(source.clone());
+        self
+    }
+
     /// The same entry with one more fact.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -93,12 +100,31 @@ impl Journal {
         &self,
         change: impl FnOnce(&Transaction<'_>) -> Result<(T, Entry)>,
     ) -> Result<(T, Event)> {
-        let (value, event) = self.store.write(|tx| {
+        let (value, mut events) = self.record_all(|tx| {
             let (value, entry) = change(tx)?;
-            Ok((value, events::append(tx, &entry)?))
+            Ok((value, vec![entry]))
         })?;
-        self.live.tell(LiveMessage::Event(event.clone()));
+        let event = events.pop().expect("one entry is one event");
         Ok((value, event))
+    }
+
+    /// [`Journal::record_with`] for a change that several entries report, or none.
+    ///
+    /// # Errors
+    /// What `change` fails with, or the store.
+    pub fn record_all<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<(T, Vec<Entry>)>,
+    ) -> Result<(T, Vec<Event>)> {
+        let (value, events) = self.store.write(|tx| {
+            let (value, entries) = change(tx)?;
+            let events = entries.iter().map(|entry| events::append(tx, entry));
+            Ok((value, events.collect::<Result<Vec<_>>>()?))
+        })?;
+        for event in &events {
+            self.live.tell(LiveMessage::Event(event.clone()));
+        }
+        Ok((value, events))
     }
 
     /// Up to `limit` events after number `seq`, oldest first.

@@ -24,5 +24,6 @@ pub mod resources;
 pub mod restore;
 pub mod retention;
 pub mod scanner;
+pub mod schedule;
 pub mod stats;
 pub mod store;

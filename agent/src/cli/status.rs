@@ -1,14 +1,15 @@
 //! `backupd status`.
 
 use backupd_base::Result;
-use backupd_protocol::{Health, Job, Provider, Snapshot, Source};
+use backupd_protocol::{Health, Job, Provider, Snapshot, Source, SourceSchedule};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
 use super::{Client, Output, jobs, term};
 
 /// Say how this server stands: the daemon, the enrolment, and for every source when it was last
-/// backed up.
+/// backed up and when it will be next.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -31,6 +32,8 @@ struct Protected {
     last: Option<Snapshot>,
     /// Its newest job.
     job: Option<Job>,
+    /// When it is due next.
+    next: Option<DateTime<Utc>>,
 }
 
 impl Status {
@@ -38,12 +41,15 @@ impl Status {
         let health: Health = client.get("/health").await?;
         let sources: Vec<Source> = client.get("/sources").await?;
         let providers: Vec<Provider> = client.get("/providers").await?;
+        let schedules: Vec<SourceSchedule> = client.get("/schedule").await?;
         let mut protected = Vec::new();
         for source in sources {
             let id = &source.id;
             let snapshots: Vec<Snapshot> = client.get(&format!("/snapshots?source={id}")).await?;
             let jobs: Vec<Job> = client.get(&format!("/jobs?source={id}&limit=1")).await?;
+            let schedule = schedules.iter().find(|s| s.source_id == source.id);
             protected.push(Protected {
+                next: schedule.and_then(|s| s.next.first().copied()),
                 name: source.name,
                 last: snapshots.into_iter().next(),
                 job: jobs.into_iter().next(),
@@ -94,12 +100,13 @@ fn human(answer: &Answer) -> String {
                 .last
                 .as_ref()
                 .map_or_else(|| "–".into(), |last| term::size(last.stored_bytes)),
+            source.next.map_or_else(|| "–".into(), term::time),
             source.job.as_ref().map_or_else(|| "–".into(), jobs::state),
         ]
     };
     let rows: Vec<_> = answer.sources.iter().map(row).collect();
     text.push_str(&term::table(
-        &["SOURCE", "LAST SNAPSHOT", "STORED", "LAST JOB"],
+        &["SOURCE", "LAST SNAPSHOT", "STORED", "NEXT RUN", "LAST JOB"],
         &rows,
     ));
     text

@@ -4,6 +4,7 @@ use std::{collections::HashSet, path::PathBuf};
 
 use backupd_base::{Code, Context as _, Error, Result};
 use backupd_policy::retention::Retention;
+use backupd_policy::schedule::{Plan, Schedule};
 use serde::Deserialize;
 
 use super::Config;
@@ -69,6 +70,9 @@ pub struct SourceEntry {
     /// Which of its snapshots stay in folders of this server; without it all do.
     #[serde(default)]
     pub retention: Option<Retention>,
+    /// When it is backed up by itself.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
 }
 
 fn wordpress() -> String {
@@ -122,6 +126,9 @@ pub(super) fn check(config: &Config) -> Result<()> {
         if let Some(rule) = &source.retention {
             rule.check()
                 .with_context(|| format!("retention of source {name:?}"))?;
+        }
+        if let Some(schedule) = &source.schedule {
+            Plan::new(schedule, name).with_context(|| format!("schedule of source {name:?}"))?;
         }
         if source.providers.is_empty() {
             return refused(format!(

@@ -144,6 +144,60 @@ fn sources_and_stores_must_fit_together() {
 }
 
 #[test]
+fn a_source_may_have_a_schedule() {
+    let two = format!("recipients = [{:?}, {:?}]\n", KEYS[0], KEYS[1]);
+    let shop = |schedule: &str| {
+        format!("{two}[[source]]\nname='shop'\npath='/var/www/shop'\nschedule={schedule}")
+    };
+    let nightly = "{ rule = { type = 'daily', at = '03:00' }, time_zone = 'Europe/Berlin' }";
+    let config = from_file(&shop(nightly)).unwrap();
+    let schedule = config.sources[0].schedule.as_ref().unwrap();
+    assert_eq!(schedule.time_zone, "Europe/Berlin");
+    for (wrong, named) in [
+        ("{ rule = { type = 'daily', at = '3 am' } }", "\"3 am\""),
+        (
+            "{ rule = { type = 'monthly', day = 32, at = '03:00' } }",
+            "32",
+        ),
+        (
+            "{ rule = { type = 'cron', expression = '0 3 30 2 *' } }",
+            "no date",
+        ),
+        (
+            "{ rule = { type = 'daily', at = '03:00' }, time_zone = 'Berlin' }",
+            "\"Berlin\"",
+        ),
+    ] {
+        let said = refusal(&shop(wrong));
+        assert!(said.contains("\"shop\"") && said.contains(named), "{said}");
+        assert!(said.contains("allowed"), "{said}");
+    }
+    let said = refusal(&shop("{ rule = { type = 'hourly' } }"));
+    assert!(said.contains("hourly") && said.contains("daily"), "{said}");
+}
+
+#[test]
+fn the_example_is_a_configuration_with_and_without_its_comments() {
+    let example = include_str!("../../../packaging/config.example");
+    from_file(example).unwrap();
+    let uncommented: String = example
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#')
+                .filter(|l| !l.starts_with(' '))
+                .unwrap_or(line)
+        })
+        .filter(|line| !line.starts_with("    \"age1…"))
+        .map(|line| match line {
+            "recipients = [" => format!("recipients = [{:?}, {:?},\n", KEYS[0], KEYS[1]),
+            line => format!("{line}\n"),
+        })
+        .collect();
+    let config = from_file(&uncommented).unwrap();
+    assert!(config.sources[0].schedule.is_some());
+}
+
+#[test]
 fn a_file_that_was_named_must_be_there() {
     let environment = |name: &str| (name == "BACKUPD_CONFIG").then(|| "/nonexistent/c".to_owned());
     let error = Config::from_environment(None, &environment).unwrap_err();

@@ -16,6 +16,7 @@ mod providers;
 mod resources;
 mod restores;
 mod scan;
+mod schedule;
 mod server;
 mod snapshots;
 mod sources;
@@ -68,6 +69,7 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/events", get(events::list))
         .route("/stats", get(stats::history))
         .route("/stats/live", get(stats::live))
+        .route("/schedule", get(schedule::list))
         .route("/sources", get(sources::list))
         .route(
             "/sources/{id}",

@@ -38,7 +38,9 @@ pub async fn put(
     if source.id != id {
         return Err(Error::new(Code::Invalid, "the source's id is not that of the path").into());
     }
-    blocking(move || agent.inventory.put_source(source)).await?;
+    let inventory = agent.inventory.clone();
+    blocking(move || inventory.put_source(source)).await?;
+    agent.scheduler.wake();
     Ok(StatusCode::NO_CONTENT)
 }
 

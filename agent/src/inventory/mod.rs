@@ -9,6 +9,7 @@ mod settle;
 use std::{path::PathBuf, sync::Arc};
 
 use backupd_base::{Code, Context, Error, NodeId, ProviderId, Result, SourceId};
+use backupd_policy::schedule::Plan;
 use backupd_protocol::{Provider, ProviderKind, Source};
 use backupd_storage::{Local, S3, S3Options, Storage};
 use ed25519_dalek::SigningKey;
@@ -54,6 +55,10 @@ impl Inventory {
     /// configuration file, `NotFound` for a provider this node does not have.
     pub fn put_source(&self, source: Source) -> Result<()> {
         pipeline::check(&source)?;
+        if let Some(schedule) = &source.schedule {
+            Plan::new(schedule, source.id.as_str())
+                .with_context(|| format!("schedule of source {:?}", source.name))?;
+        }
         self.store.write(|tx| {
             if let Some(kept) = sources::get(tx, &source.id)? {
                 of_master(kept.origin, "source", source.id.as_str())?;

@@ -82,6 +82,7 @@ fn settle_sources(
                 .collect(),
             recipients: config.recipients.clone(),
             retention: entry.retention.clone(),
+            schedule: entry.schedule.clone(),
         };
         let origin = Origin::Config;
         sources::put(tx, &sources::Kept { origin, source })?;

@@ -55,6 +55,7 @@ fn entry(name: &str, path: &str) -> SourceEntry {
         settings: toml::Table::new(),
         providers: vec![THIS_SERVER.into()],
         retention: None,
+        schedule: None,
     }
 }
 
@@ -187,4 +188,38 @@ fn the_master_cannot_change_what_the_file_says() {
     let denied = inventory.put_provider(this_server).unwrap_err();
     assert_eq!(denied.code(), Code::Denied);
     inventory.delete_source(&SourceId::new()).unwrap();
+}
+
+#[test]
+fn a_schedule_that_makes_no_sense_is_refused() {
+    let (dir, inventory) = inventory();
+    let config = Config {
+        sources: vec![SourceEntry {
+            path: dir.path().into(),
+            ..entry("shop", "/")
+        }],
+        recipients: vec![
+            age::x25519::Identity::generate().to_public().to_string(),
+            age::x25519::Identity::generate().to_public().to_string(),
+        ],
+        ..Config::default()
+    };
+    inventory.settle(&config).unwrap();
+    let mut source = inventory.sources().unwrap().remove(0);
+    // As an agent before there were schedules wrote it.
+    let mut old = serde_json::to_value(&source).unwrap();
+    old.as_object_mut().unwrap().remove("schedule");
+    assert_eq!(serde_json::from_value::<Source>(old).unwrap(), source);
+    source.id = SourceId::new();
+    let schedule = |expression: &str| {
+        serde_json::from_value(
+            serde_json::json!({"rule": {"type": "cron", "expression": expression}}),
+        )
+    };
+    source.schedule = schedule("0 3 30 2 *").unwrap();
+    let error = inventory.put_source(source.clone()).unwrap_err();
+    assert_eq!(error.code(), Code::Invalid);
+    assert!(error.to_string().contains("\"0 3 30 2 *\""), "{error}");
+    source.schedule = schedule("0 3 * * *").unwrap();
+    inventory.put_source(source).unwrap();
 }

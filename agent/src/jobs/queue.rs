@@ -7,12 +7,13 @@ use std::{
 
 use backupd_base::{Code, Error, JobId, Result, SourceId};
 use backupd_protocol::{
-    Job, JobCreate, JobKind, JobState, LentKeys, LiveMessage, Occupant, Progress, Resources,
-    RestoreCreate, Severity, Stage, StageState,
+    Job, JobCreate, JobKind, JobOrigin, JobState, LentKeys, LiveMessage, Occupant, Progress,
+    Resources, RestoreCreate, Severity, Source, Stage, StageState,
 };
 use chrono::{SubsecRound as _, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Parts, Track,
@@ -47,6 +48,8 @@ pub(super) struct Inner {
     pub(super) patience: Patience,
     /// Ended while their threads were not back.
     pub(super) given_up: Mutex<HashSet<JobId>>,
+    /// Cancelled once what a former process left behind is settled.
+    pub(super) settled: CancellationToken,
 }
 
 impl Queue {
@@ -67,6 +70,7 @@ impl Queue {
             backoff: OnceLock::new(),
             patience,
             given_up: Mutex::default(),
+            settled: CancellationToken::new(),
         }))
     }
 
@@ -87,6 +91,57 @@ impl Queue {
             pipeline::STAGES,
         );
         self.submit(job, "{}", None)
+    }
+
+    /// Asks for the backup of a source that is due. What comes of it, the job or why there is none,
+    /// goes to `note`, whose changes and entries are one transaction with the job: after a crash
+    /// all of it happened or nothing did.
+    ///
+    /// # Errors
+    /// What `note` fails with, or the store; nothing happened then.
+    pub fn submit_scheduled(
+        &self,
+        source: &Source,
+        note: impl FnOnce(&Transaction<'_>, &Result<Job>) -> Result<Vec<Entry>>,
+    ) -> Result<()> {
+        let asked = pipeline::check(source).map(|()| Job {
+            origin: JobOrigin::Schedule,
+            ..new_job(
+                JobKind::Backup,
+                (&source.id, &source.name, &source.module),
+                PRIORITY,
+                pipeline::STAGES,
+            )
+        });
+        let ((gone, written), _) = self.0.parts.journal.record_all(|tx| {
+            let (mut gone, mut entries) = (None, Vec::new());
+            let written = match asked {
+                Ok(job) => {
+                    if let Some((retry, entry)) = retry::give_way(tx, &job)? {
+                        gone = Some(retry);
+                        entries.push(entry);
+                    }
+                    match jobs::insert(tx, &job, "{}") {
+                        Ok(()) => Ok(job),
+                        Err(e) if e.code() == Code::Conflict => Err(e),
+                        Err(e) => return Err(e),
+                    }
+                }
+                Err(e) => Err(e),
+            };
+            entries.extend(note(tx, &written)?);
+            Ok(((gone, written), entries))
+        })?;
+        for job in gone.into_iter().chain(written.ok()) {
+            self.0.parts.live.tell(LiveMessage::Job(job));
+        }
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// Returns once what a former process left behind is settled: until then its jobs seem to run.
+    pub async fn settled(&self) {
+        self.0.settled.cancelled().await;
     }
 
     /// Asks for a restore of a snapshot on this node.
@@ -358,6 +413,7 @@ pub(super) fn new_job(
         source_name: source_name.to_owned(),
         module: module.to_owned(),
         priority,
+        origin: JobOrigin::Admin,
         state: JobState::Pending,
         stages: stages.iter().map(stage).collect(),
         progress: Progress::default(),

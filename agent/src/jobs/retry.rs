@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use backupd_base::{Code, Error, JobId, Result};
-use backupd_protocol::{Job, JobKind, JobState, LiveMessage};
+use backupd_protocol::{Job, JobKind, JobOrigin, JobState, LiveMessage};
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use rand::Rng as _;
 use rusqlite::Connection;
@@ -110,6 +110,7 @@ fn after(job: &Job, attempt: u32, not_before: Option<DateTime<Utc>>) -> Job {
     );
     next.retry_of = Some(job.retry_of.clone().unwrap_or_else(|| job.id.clone()));
     next.attempt = attempt;
+    next.origin = JobOrigin::Retry;
     next.not_before = not_before;
     next
 }

@@ -36,6 +36,7 @@ impl Queue {
         settling
             .await
             .map_err(|e| Error::caused("settle what was interrupted", e))??;
+        self.0.settled.cancel();
         tokio::spawn(Self::settle_rest(Arc::clone(&self.0), shutdown.clone()));
         tokio::spawn(Self::watch(Arc::clone(&self.0), shutdown.clone()));
         let mut threads = JoinSet::new();

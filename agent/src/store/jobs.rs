@@ -54,6 +54,11 @@ ALTER TABLE jobs ADD COLUMN not_before TEXT;
 CREATE INDEX jobs_by_chain ON jobs (retry_of) WHERE retry_of IS NOT NULL;
 ";
 
+/// What says why there is a job.
+pub const ORIGIN: &str = "
+ALTER TABLE jobs ADD COLUMN origin TEXT NOT NULL DEFAULT '\"admin\"';
+";
+
 /// Writes a new job. `request` is what its kind needs beyond the job, as JSON; never a key.
 ///
 /// # Errors
@@ -82,10 +87,10 @@ pub fn insert(db: &Connection, job: &Job, request: &str) -> Result<()> {
         "INSERT INTO jobs
          (id, kind, source_id, source_name, module, priority, state, request, error, warnings,
           snapshot_id, providers, landed_in, can_undo, progress, created_at, started_at,
-          finished_at, retry_of, attempt, not_before)
+          finished_at, retry_of, attempt, not_before, origin)
          VALUES
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-          ?20, ?21)",
+          ?20, ?21, ?22)",
     )
     .and_then(|mut statement| {
         statement.execute(params![
@@ -110,6 +115,7 @@ pub fn insert(db: &Connection, job: &Job, request: &str) -> Result<()> {
             job.retry_of.as_ref().map(|id| id.as_str()),
             job.attempt,
             job.not_before,
+            json(&job.origin),
         ])
     })
     .with_context(|| format!("write job {}", job.id))?;
@@ -340,6 +346,7 @@ fn job(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
         source_name: row.get("source_name")?,
         module: row.get("module")?,
         priority: row.get("priority")?,
+        origin: parsed(row, "origin")?,
         state: parsed(row, "state")?,
         stages,
         progress: parsed(row, "progress")?,
@@ -374,7 +381,7 @@ fn stage(row: &Row<'_>) -> rusqlite::Result<Stage> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use backupd_protocol::{JobKind, Progress};
+    use backupd_protocol::{JobKind, JobOrigin, Progress};
     use chrono::TimeDelta;
 
     use super::*;
@@ -388,6 +395,7 @@ mod tests {
             source_name: "shop".into(),
             module: "wordpress".into(),
             priority,
+            origin: JobOrigin::Admin,
             state: JobState::Pending,
             stages: vec![Stage {
                 name: "backup_db".into(),

@@ -13,6 +13,7 @@ pub mod meta;
 pub mod providers;
 pub mod removals;
 pub mod removed;
+pub mod schedules;
 pub mod snapshots;
 pub mod sources;
 pub mod transfers;
@@ -47,6 +48,8 @@ fn migrations() -> Migrations<'static> {
         M::up(removals::TABLE),
         M::up(removed::TABLE),
         M::up(jobs::RETRIES),
+        M::up(jobs::ORIGIN),
+        M::up(schedules::TABLE),
     ])
 }
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{
     column::{json, parsed},
     providers::Origin,
+    schedules,
 };
 
 /// The table.
@@ -67,14 +68,14 @@ pub fn list(db: &Connection) -> Result<Vec<Kept>> {
         .context("read the sources")
 }
 
-/// Forgets a source; its snapshots stay.
+/// Forgets a source and how far its schedule was seen to; its snapshots stay.
 ///
 /// # Errors
 /// When the store cannot be written.
 pub fn delete(db: &Connection, id: &SourceId) -> Result<()> {
     db.execute("DELETE FROM sources WHERE id = ?1", [id.as_str()])
         .with_context(|| format!("forget source {id}"))?;
-    Ok(())
+    schedules::forget(db, id)
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {

@@ -181,6 +181,7 @@ impl Node {
                 self.recovery.recipient().to_string(),
             ],
             retention: None,
+            schedule: None,
         };
         let id = source.id.clone();
         self.host.sources.lock().unwrap().insert(id.clone(), source);

@@ -49,6 +49,20 @@ pub enum JobKind {
     Restore,
 }
 
+/// Why there is a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub enum JobOrigin {
+    /// Somebody asked for it.
+    #[default]
+    Admin,
+    /// It was due.
+    Schedule,
+    /// It tries again what failed.
+    Retry,
+}
+
 /// How far something is. Real numbers: done of known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "specta", derive(specta::Type))]
@@ -124,6 +138,9 @@ pub struct Job {
     pub module: String,
     /// 10 (first) to 0 (last).
     pub priority: u8,
+    /// Why there is one.
+    #[serde(default)]
+    pub origin: JobOrigin,
     /// Where it is.
     pub state: JobState,
     /// Its stages in order.

@@ -12,6 +12,7 @@ pub mod provider;
 pub mod resources;
 pub mod restore;
 pub mod scan;
+pub mod schedule;
 pub mod snapshot;
 pub mod source;
 pub mod stats;
@@ -22,12 +23,14 @@ pub use backupd_policy::retention::{self, Retention};
 pub use event::{Event, Severity};
 pub use health::{ErrorBody, Health};
 pub use job::{
-    Job, JobCreate, JobError, JobKind, JobState, Progress, ProviderOutcome, Stage, StageState,
+    Job, JobCreate, JobError, JobKind, JobOrigin, JobState, Progress, ProviderOutcome, Stage,
+    StageState,
 };
 pub use provider::{Finding, FindingLevel, Provider, ProviderKind, S3Credentials};
 pub use resources::{Limit, Limits, Occupant, Resource, Resources};
 pub use restore::{LentKeys, RestoreCreate, RestoreTarget};
 pub use scan::{FoundSite, SiteDatabase, VerifySite};
+pub use schedule::{RunOutcome, ScheduledRun, SourceSchedule};
 pub use snapshot::{RemovedSnapshot, Snapshot};
 pub use source::Source;
 pub use stats::{DiskUse, LiveMessage, Sample, StatsHistory, StatsRange};

@@ -2,6 +2,7 @@
 
 use backupd_base::{ProviderId, SourceId, TenantId};
 use backupd_policy::retention::Retention;
+use backupd_policy::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
 /// `PUT /sources/{source_id}`, `GET /sources`: one thing to back up. The same source put again is
@@ -30,4 +31,7 @@ pub struct Source {
     /// in its own folders, the master in buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// When it is backed up by itself; only when asked for, if absent.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
 }

@@ -83,7 +83,7 @@ fn verdict(
 #[cfg(test)]
 mod tests {
     use backupd_base::{JobId, ProviderId, SourceId};
-    use backupd_protocol::{JobKind, Progress, ProviderOutcome};
+    use backupd_protocol::{JobKind, JobOrigin, Progress, ProviderOutcome};
     use chrono::Utc;
 
     use super::*;
@@ -96,6 +96,7 @@ mod tests {
             source_name: "shop".into(),
             module: "wordpress".into(),
             priority: 5,
+            origin: JobOrigin::Admin,
             state,
             stages: Vec::new(),
             progress: Progress::default(),

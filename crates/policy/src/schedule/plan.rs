@@ -43,10 +43,10 @@ impl Plan {
         })
     }
 
-    /// The zone its local times are in.
+    /// An instant as its zone shows it.
     #[must_use]
-    pub fn zone(&self) -> Tz {
-        self.zone
+    pub fn local(&self, at: DateTime<Utc>) -> DateTime<Tz> {
+        at.with_timezone(&self.zone)
     }
 
     /// The first run after an instant.
@@ -88,7 +88,7 @@ impl Plan {
     /// The instants of the rule's local times, without the spread.
     fn unspread_after(&self, after: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
         // Earlier local times than this one are not later instants.
-        let mut local: NaiveDateTime = after.with_timezone(&self.zone).naive_local();
+        let mut local: NaiveDateTime = self.local(after).naive_local();
         let mut last = after;
         std::iter::from_fn(move || {
             loop {
