@@ -7,8 +7,8 @@ use backupd_base::{Code, Context as _, Error, JobId, NodeId, ProviderId, Snapsho
 use backupd_master::view::{
     CredentialsInput, ErrorView, FileEntry, FoundSite, Job, NodeJob, NodeView, OverviewView,
     ProviderKind, ProviderTest, ProviderView, Rebuilt, Reconciliation, RecoveryKeyInput, Resources,
-    RestoreStarted, Retention, RetentionPreview, SetupStatus, SnapshotView, SourceView,
-    StatsHistory, StatsRange, TaskView, TenantView,
+    RestoreStarted, Retention, RetentionPreview, Schedule, SchedulePreview, SetupStatus,
+    SnapshotView, SourceView, StatsHistory, StatsRange, TaskView, TenantView,
 };
 use tauri::{AppHandle, State, Wry};
 use tauri_specta::{Builder, collect_commands, collect_events};
@@ -43,6 +43,8 @@ pub fn builder() -> Builder<Wry> {
             source_remove,
             source_retention,
             retention_preview,
+            source_schedule,
+            schedule_preview,
             jobs_list,
             job_get,
             job_start,
@@ -232,6 +234,26 @@ async fn retention_preview(
         .await?
         .retention_preview(&source_id, &retention)
         .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn source_schedule(
+    core: Core<'_>,
+    source_id: SourceId,
+    schedule: Option<Schedule>,
+) -> Answer<()> {
+    Ok(core
+        .master()
+        .await?
+        .source_schedule(&source_id, schedule)
+        .await?)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn schedule_preview(core: Core<'_>, schedule: Schedule) -> Answer<SchedulePreview> {
+    Ok(core.master().await?.schedule_preview(schedule)?)
 }
 
 #[tauri::command]

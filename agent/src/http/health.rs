@@ -18,6 +18,7 @@ pub async fn get(State(agent): Shared) -> Result<Json<Health>, Failure> {
         version: about::VERSION.to_owned(),
         protocol: PROTOCOL_VERSION,
         now: Utc::now(),
+        time_zone: iana_time_zone::get_timezone().ok(),
         uptime_seconds: agent.started.elapsed().as_secs(),
         last_event,
     }))

@@ -2,6 +2,7 @@
 
 use backupd_base::{Code, JobId, NodeId, ProviderId, SnapshotId, SourceId, TenantId};
 pub use backupd_policy::retention::{Decision, Retention};
+pub use backupd_policy::schedule::Schedule;
 use backupd_protocol::{Finding, LiveMessage, Progress, Snapshot};
 pub use backupd_protocol::{FoundSite, Job, ProviderKind, Resources, StatsHistory, StatsRange};
 use chrono::{DateTime, Utc};
@@ -111,6 +112,10 @@ pub struct SourceView {
     pub providers: Vec<ProviderId>,
     /// Which of them stay; none keeps all.
     pub retention: Option<Retention>,
+    /// When its node backs it up by itself; none for only when asked for.
+    pub schedule: Option<Schedule>,
+    /// When it is due next.
+    pub next_run: Option<DateTime<Utc>>,
     /// The verdict.
     pub protection: Protection,
     /// Its newest job, whatever came of it.
@@ -121,6 +126,14 @@ pub struct SourceView {
     pub snapshots: u32,
     /// Why its newest snapshot was not believed: the chain of manifests does not hold.
     pub problem: Option<ErrorView>,
+}
+
+/// What a schedule comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "specta", derive(specta::Type))]
+pub struct SchedulePreview {
+    /// The next three runs, without the spread.
+    pub next: Vec<DateTime<Utc>>,
 }
 
 /// A snapshot with the names it is shown under, which outlive its source and its node.

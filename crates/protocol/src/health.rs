@@ -20,6 +20,9 @@ pub struct Health {
     pub protocol: u32,
     /// The agent's clock, for the skew.
     pub now: DateTime<Utc>,
+    /// IANA name of the machine's time zone, where it has one.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// Seconds since the agent started.
     pub uptime_seconds: u64,
     /// Sequence number of the newest event in the journal; 0 when there is none.

@@ -14,6 +14,7 @@ use rusqlite_migration::{M, Migrations, SchemaVersion};
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/01-first.sql")),
     M::up(include_str!("../migrations/02-retention.sql")),
+    M::up(include_str!("../migrations/03-schedule.sql")),
 ];
 
 /// The master's database. One process at a time has it open.
@@ -176,7 +177,9 @@ pub mod tests {
         steps.push(M::up("DELETE FROM settings"));
         migrate(&mut connection, &path, &Migrations::from_slice(&steps)).unwrap();
 
-        let kept = folder.path().join("registry.before-2.db");
+        let kept = folder
+            .path()
+            .join(format!("registry.before-{}.db", STEPS.len()));
         let colour: String = Connection::open(&kept)
             .unwrap()
             .query_row("SELECT value FROM settings WHERE key = 'colour'", [], |r| {

@@ -40,6 +40,8 @@ pub struct SourceRow {
     pub refused: Option<String>,
     /// Which of its snapshots stay, as JSON; none keeps all.
     pub retention: Option<String>,
+    /// When it is backed up by itself, as JSON.
+    pub schedule: Option<String>,
 }
 
 impl SourceRow {
@@ -60,6 +62,7 @@ impl SourceRow {
             head_sha256: row.get("head_sha256")?,
             refused: row.get("refused")?,
             retention: row.get("retention")?,
+            schedule: row.get("schedule")?,
         })
     }
 
@@ -85,9 +88,9 @@ impl Registry {
             let tx = db.transaction()?;
             tx.execute(
                 "INSERT INTO sources (id, node_id, tenant_id, name, module, settings, recipients,
-                     created_at, removed_at, retention)
+                     created_at, removed_at, retention, schedule)
                  VALUES (:id, :node, :tenant, :name, :module, :settings, :recipients,
-                     :created, :removed, :retention)",
+                     :created, :removed, :retention, :schedule)",
                 named_params! {
                     ":id": source.id.as_str(),
                     ":node": source.node_id.as_str(),
@@ -99,6 +102,7 @@ impl Registry {
                     ":created": source.created_at,
                     ":removed": source.removed_at,
                     ":retention": source.retention,
+                    ":schedule": source.schedule,
                 },
             )?;
             for (position, provider) in (0i64..).zip(&source.providers) {
@@ -199,6 +203,20 @@ impl Registry {
         Err(Error::new(Code::Conflict, what))
     }
 
+    /// Sets when a source is backed up by itself.
+    ///
+    /// # Errors
+    /// Only those of the disk.
+    pub fn source_set_schedule(&self, id: &SourceId, schedule: Option<&str>) -> Result<()> {
+        self.db()
+            .execute(
+                "UPDATE sources SET schedule = :schedule WHERE id = :id",
+                named_params! { ":id": id.as_str(), ":schedule": schedule },
+            )
+            .with_context(|| format!("set the schedule of source {id}"))?;
+        Ok(())
+    }
+
     /// Notes why a manifest was refused; `None` once the chain holds again. Answers whether that
     /// is news.
     ///
@@ -243,6 +261,7 @@ pub mod tests {
             head_sha256: None,
             refused: None,
             retention: None,
+            schedule: Some("{}".into()),
         };
         registry.source_insert(&source).unwrap();
         source
@@ -274,6 +293,17 @@ pub mod tests {
         let kept = registry.source_get(&row.id).unwrap();
         assert!(kept.removed_at.is_some());
         assert!(kept.providers.is_empty());
+    }
+
+    #[test]
+    fn a_schedule_is_set_and_taken_away() {
+        let (_folder, registry) = fresh();
+        let row = source(&registry);
+        for schedule in [None, Some("{\"rule\":1}")] {
+            registry.source_set_schedule(&row.id, schedule).unwrap();
+            let kept = registry.source_get(&row.id).unwrap().schedule;
+            assert_eq!(kept.as_deref(), schedule);
+        }
     }
 
     #[test]

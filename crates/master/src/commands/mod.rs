@@ -9,6 +9,7 @@ mod provider_input;
 mod providers;
 mod restores;
 mod retention;
+mod schedules;
 mod setup;
 mod snapshots;
 mod sources;
@@ -18,6 +19,7 @@ mod verdict;
 pub(crate) use enrol::Attempts;
 pub(crate) use provider_input::{checked_credentials, checked_kind};
 pub(crate) use providers::bucket;
+pub(crate) use schedules::schedule_of;
 pub(crate) use sources::as_told;
 
 use backupd_base::{Code, Error, Result};

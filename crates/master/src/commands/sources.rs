@@ -9,6 +9,7 @@ use chrono::Utc;
 
 use super::{
     checked_name, parsed,
+    schedules::{nightly, schedule_of, to_json},
     snapshots::shown,
     verdict::{path_of, view},
 };
@@ -86,6 +87,7 @@ impl Master {
             self.give(&link, &node.seal_recipient, provider).await?;
         }
         let settings = serde_json::json!({ "path": path });
+        let schedule = nightly(&link).await?;
         let source = Source {
             id: SourceId::new(),
             tenant_id: tenant.id,
@@ -95,6 +97,7 @@ impl Master {
             providers: provider_ids.to_vec(),
             recipients: vec![tenant.recipient, tenant.recovery_recipient],
             retention: None,
+            schedule: Some(schedule.clone()),
         };
         let row = SourceRow {
             id: source.id.clone(),
@@ -111,6 +114,7 @@ impl Master {
             head_sha256: None,
             refused: None,
             retention: None,
+            schedule: Some(to_json(&schedule)?),
         };
         let route = format!("sources/{}", source.id);
         link.put(&route, &source).await?;
@@ -232,6 +236,7 @@ pub(crate) fn as_told(row: &SourceRow) -> Result<Source> {
         providers: row.providers.clone(),
         recipients: row.recipients.clone(),
         retention: rule_of(row)?,
+        schedule: schedule_of(row)?,
     })
 }
 

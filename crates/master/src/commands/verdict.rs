@@ -1,10 +1,12 @@
 //! What is said of a source: the worst that is known.
 
 use backupd_base::{Code, Result, SnapshotId};
+use backupd_policy::schedule::Plan;
 use backupd_protocol::{Job, JobState, Snapshot};
 use backupd_registry::SourceRow;
+use chrono::Utc;
 
-use super::parsed;
+use super::{parsed, schedule_of};
 use crate::retention::rule_of;
 use crate::view::{ErrorView, Protection, SourceView};
 
@@ -28,8 +30,15 @@ pub fn view(
         source.refused.is_some(),
         online,
     );
+    let schedule = schedule_of(&source)?;
+    // One that a later version does not know any more has no next run to show.
+    let plan = schedule
+        .as_ref()
+        .and_then(|s| Plan::new(s, source.id.as_str()).ok());
     Ok(SourceView {
         retention: rule_of(&source)?,
+        next_run: plan.and_then(|plan| plan.next(Utc::now())),
+        schedule,
         path: path_of(&source)?,
         id: source.id,
         node_id: source.node_id,
@@ -84,7 +93,6 @@ fn verdict(
 mod tests {
     use backupd_base::{JobId, ProviderId, SourceId};
     use backupd_protocol::{JobKind, JobOrigin, Progress, ProviderOutcome};
-    use chrono::Utc;
 
     use super::*;
 

@@ -279,6 +279,7 @@ mod tests {
                 head_sha256: None,
                 refused: None,
                 retention: None,
+                schedule: None,
             };
             Self {
                 key,

@@ -148,9 +148,10 @@ impl Sync {
                 continue;
             };
             let wanted = as_told(&row)?;
-            if there.retention != wanted.retention {
+            if there.retention != wanted.retention || there.schedule != wanted.schedule {
                 let told = Source {
                     retention: wanted.retention,
+                    schedule: wanted.schedule,
                     ..there.clone()
                 };
                 self.link.put(&format!("sources/{}", row.id), &told).await?;

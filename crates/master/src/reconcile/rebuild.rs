@@ -276,6 +276,7 @@ fn rows(
             head_sha256: Some(newest.sha256().to_string()),
             refused: None,
             retention: None,
+            schedule: None,
         });
         for signed in chain {
             rows.snapshots.push(row_of(signed, &provider.id)?);

@@ -8,6 +8,7 @@ mod reconcile;
 mod recovery;
 mod relay;
 mod retention;
+mod schedule;
 mod tampering;
 #[path = "../../src/testing.rs"]
 #[allow(dead_code)]
