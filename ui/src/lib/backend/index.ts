@@ -23,6 +23,8 @@ import type {
   RestoreStarted,
   Retention,
   RetentionPreview,
+  Schedule,
+  SchedulePreview,
   SetupStatus,
   SnapshotView,
   SourceView,
@@ -59,6 +61,10 @@ export interface Backend {
     providerIds: string[],
   ): Promise<SourceView>;
   sourceRemove(sourceId: string): Promise<void>;
+  /** Null: only when asked for. */
+  sourceSchedule(sourceId: string, schedule: Schedule | null): Promise<void>;
+  /** The next three runs. */
+  schedulePreview(schedule: Schedule): Promise<SchedulePreview>;
   /** Null keeps everything. Nothing goes at once. */
   sourceRetention(sourceId: string, retention: Retention | null): Promise<void>;
   /** What a rule would keep and remove; nothing is touched. */

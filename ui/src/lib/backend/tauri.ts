@@ -45,6 +45,8 @@ export const tauri: Backend = {
   sourceProtect: (nodeId, path, name, providerIds) =>
     value(commands.sourceProtect(nodeId, path, name, providerIds)),
   sourceRemove: (sourceId) => done(commands.sourceRemove(sourceId)),
+  sourceSchedule: (sourceId, schedule) => done(commands.sourceSchedule(sourceId, schedule)),
+  schedulePreview: (schedule) => value(commands.schedulePreview(schedule)),
   sourceRetention: (sourceId, retention) => done(commands.sourceRetention(sourceId, retention)),
   retentionPreview: (sourceId, retention) => value(commands.retentionPreview(sourceId, retention)),
 

@@ -25,6 +25,8 @@ export const commands = {
 	sourceRemove: (sourceId: SourceId) => typedError<null, ErrorView>(__TAURI_INVOKE("source_remove", { sourceId })),
 	sourceRetention: (sourceId: SourceId, retention: Retention | null) => typedError<null, ErrorView>(__TAURI_INVOKE("source_retention", { sourceId, retention })),
 	retentionPreview: (sourceId: SourceId, retention: Retention) => typedError<RetentionPreview, ErrorView>(__TAURI_INVOKE("retention_preview", { sourceId, retention })),
+	sourceSchedule: (sourceId: SourceId, schedule: Schedule | null) => typedError<null, ErrorView>(__TAURI_INVOKE("source_schedule", { sourceId, schedule })),
+	schedulePreview: (schedule: Schedule) => typedError<SchedulePreview, ErrorView>(__TAURI_INVOKE("schedule_preview", { schedule })),
 	jobsList: (nodeId: NodeId) => typedError<Job[], ErrorView>(__TAURI_INVOKE("jobs_list", { nodeId })),
 	jobGet: (jobId: JobId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_get", { jobId })),
 	jobStart: (sourceId: SourceId) => typedError<NodeJob, ErrorView>(__TAURI_INVOKE("job_start", { sourceId })),
@@ -261,6 +263,8 @@ export type Job = {
 	module: string,
 	/**  10 (first) to 0 (last). */
 	priority: number,
+	/**  Why there is one. */
+	origin?: JobOrigin,
 	/**  Where it is. */
 	state: JobState,
 	/**  Its stages in order. */
@@ -312,6 +316,15 @@ export type JobKind =
 "BACKUP" | 
 /**  Puts a snapshot back, whole or in part, on this node. */
 "RESTORE";
+
+/**  Why there is a job. */
+export type JobOrigin = 
+/**  Somebody asked for it. */
+"admin" | 
+/**  It was due. */
+"schedule" | 
+/**  It tries again what failed. */
+"retry";
 
 /**  Where a job is. `PENDING → RUNNING → COMPLETED | FAILED | CANCELLED`, and `PENDING → CANCELLED`. */
 export type JobState = "PENDING" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
@@ -683,6 +696,29 @@ export type RetentionPreview = {
 	over_quota_bytes: number,
 };
 
+/**  Which local times. `at` is `HH:MM`, from `00:00` to `23:59`. */
+export type Rule = 
+/**  On every date. */
+{ type: "daily"; 
+/**  The time of day. */
+at: string } | 
+/**  On some days of the week. */
+{ type: "weekly"; 
+/**  Which, at least one. */
+days: Weekday[]; 
+/**  The time of day. */
+at: string } | 
+/**  On one day of the month. */
+{ type: "monthly"; 
+/**  1 to 31. A month that is shorter has its run on its last day: 31 is every last day. */
+day: number; 
+/**  The time of day. */
+at: string } | 
+/**  Whenever a cron expression matches: minute, hour, day of month, month, day of week. */
+{ type: "cron"; 
+/**  `30 2 * * mon-fri`, `@hourly`, … */
+expression: string };
+
 /**  One second (or one minute, averaged) of a server. */
 export type Sample = {
 	/**  When, in milliseconds since the Unix epoch. */
@@ -713,6 +749,22 @@ export type Sample = {
 	net_tx: number,
 	/**  Jobs running. */
 	jobs_running: number,
+};
+
+/**  When a source is backed up. What it says is checked by [`Plan::new`]. */
+export type Schedule = {
+	/**  The local times. */
+	rule: Rule,
+	/**  IANA name of the zone they are local in: `Europe/Berlin`. UTC when absent. */
+	time_zone?: string,
+	/**  Each run comes up to this many seconds later, so that many servers do not begin at once. */
+	jitter_seconds?: number,
+};
+
+/**  What a schedule comes to. */
+export type SchedulePreview = {
+	/**  The next three runs, without the spread. */
+	next: string[],
 };
 
 /**  How far the first run is. */
@@ -818,6 +870,10 @@ export type SourceView = {
 	providers: ProviderId[],
 	/**  Which of them stay; none keeps all. */
 	retention: Retention | null,
+	/**  When its node backs it up by itself; none for only when asked for. */
+	schedule: Schedule | null,
+	/**  When it is due next. */
+	next_run: string | null,
 	/**  The verdict. */
 	protection: Protection,
 	/**  Its newest job, whatever came of it. */
@@ -905,6 +961,9 @@ export type TenantView = {
 	/**  The age recipient of its recovery kit. */
 	recovery_recipient: string,
 };
+
+/**  A day of the week. */
+export type Weekday = "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
 
 /* Tauri Specta runtime */
 async function typedError<T, E>(result: Promise<T>): Promise<{ status: "ok"; data: T } | { status: "error"; error: E }> {

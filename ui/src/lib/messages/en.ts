@@ -6,6 +6,7 @@ import { jobs, tasks } from './en/jobs';
 import { nodes, node, sites } from './en/nodes';
 import { overview, protection, needs } from './en/overview';
 import { retention } from './en/retention';
+import { schedule } from './en/schedule';
 import { setup } from './en/setup';
 import { snapshots, restore } from './en/snapshots';
 import { storage } from './en/storage';
@@ -20,6 +21,7 @@ export const en = {
   nodes,
   node,
   sites,
+  schedule,
   jobs,
   tasks,
   snapshots,

@@ -15,6 +15,7 @@ import type {
   Retention,
   RetentionLine,
   RetentionPreview,
+  Schedule,
   SourceView,
   TaskView,
 } from '$/lib/bindings/bindings';
@@ -273,6 +274,27 @@ export class FakeBackend implements Backend {
         freed_bytes: sum('remove'),
         over_quota_bytes: Math.max(0, over),
       };
+    });
+
+  sourceSchedule = (sourceId: string, schedule: Schedule | null) =>
+    this.#answer('sourceSchedule', [sourceId, schedule], () => {
+      const source = this.#source(sourceId);
+      source.schedule = schedule;
+      source.next_run = schedule && (w.nightsAhead(1)[0] ?? null);
+      this.tell({ type: 'sources_changed' });
+    });
+
+  /** It counts nights and knows no calendar: what runs when is the desktop's to say. */
+  schedulePreview = (schedule: Schedule) =>
+    this.#answer('schedulePreview', [schedule], () => {
+      const { rule } = schedule;
+      if (rule.type === 'cron' && rule.expression.trim().split(/\s+/).length !== 5) {
+        throw new Failure(
+          'invalid',
+          `cron expression is "${rule.expression}"; allowed are five fields`,
+        );
+      }
+      return { next: w.nightsAhead(3) };
     });
 
   jobsList = (nodeId: string) =>

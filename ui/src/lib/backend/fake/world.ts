@@ -82,6 +82,13 @@ export function store(
   return { id: newId('store'), node_id: nodeId, name, kind, sources: 0, stored_bytes: 0 };
 }
 
+/** The next nights at three, UTC. */
+export function nightsAhead(count: number): string[] {
+  const next = new Date();
+  next.setUTCHours(27, 0, 0, 0);
+  return Array.from({ length: count }, (_, i) => new Date(next.getTime() + i * DAY).toISOString());
+}
+
 export function source(
   on: NodeView,
   name: string,
@@ -96,6 +103,12 @@ export function source(
     module: 'wordpress',
     path,
     providers: stores.map(({ id }) => id),
+    schedule: {
+      rule: { type: 'daily', at: '03:00' },
+      time_zone: 'Europe/Berlin',
+      jitter_seconds: 1800,
+    },
+    next_run: nightsAhead(1)[0] ?? null,
     retention: null,
     protection: 'waiting',
     last_job: null,
@@ -126,6 +139,7 @@ export function job(of: SourceView, more: Partial<Job> = {}): Job {
     source_name: of.name,
     module: of.module,
     priority: 5,
+    origin: 'admin',
     state: 'PENDING',
     stages: STAGES.map((name) => stage(name, 'PENDING')),
     progress: noProgress(),
