@@ -60,7 +60,11 @@ impl Master {
             source_id: source.id,
             priority: None,
         };
-        let job: Job = self.link(&source.node_id)?.post("jobs", &create).await?;
+        let job: Job = self
+            .link(&source.node_id)
+            .await?
+            .post("jobs", &create)
+            .await?;
         self.job_begun(&source.node_id, job).await
     }
 
@@ -69,7 +73,7 @@ impl Master {
     /// # Errors
     /// `NotFound` when the node has none such, `Unavailable` when it does not answer.
     pub async fn job_stop(&self, node_id: &NodeId, job_id: &JobId) -> Result<()> {
-        let link = self.link(node_id)?;
+        let link = self.link(node_id).await?;
         link.act(&format!("jobs/{job_id}/stop")).await?;
         self.look_soon(node_id);
         Ok(())
@@ -82,7 +86,7 @@ impl Master {
     /// `Conflict` for a job that cannot be tried again now, `Unavailable` when its node does not
     /// answer.
     pub async fn job_retry(&self, node_id: &NodeId, job_id: &JobId) -> Result<NodeJob> {
-        let link = self.link(node_id)?;
+        let link = self.link(node_id).await?;
         let job: Job = link.ask(&format!("jobs/{job_id}/retry")).await?;
         self.job_begun(node_id, job).await
     }
@@ -93,7 +97,7 @@ impl Master {
     /// `Conflict` for one that does not run, `Timeout` when it cannot be ended, `Unavailable` when
     /// its node does not answer.
     pub async fn job_reset(&self, node_id: &NodeId, job_id: &JobId) -> Result<()> {
-        let link = self.link(node_id)?;
+        let link = self.link(node_id).await?;
         link.act(&format!("jobs/{job_id}/reset")).await?;
         self.look_soon(node_id);
         Ok(())
@@ -104,7 +108,7 @@ impl Master {
     /// # Errors
     /// `Unavailable` when the node does not answer.
     pub async fn node_resources(&self, node_id: &NodeId) -> Result<Resources> {
-        self.link(node_id)?.get("resources", &[]).await
+        self.link(node_id).await?.get("resources", &[]).await
     }
 
     /// Takes in a job that was just made, so that it is known before its node is looked at again.

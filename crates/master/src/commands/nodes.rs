@@ -52,7 +52,7 @@ impl Master {
     /// `NotFound` when it is not enrolled, `KeyringLocked` when its key cannot be forgotten.
     pub async fn node_revoke(&self, node_id: &NodeId) -> Result<()> {
         let node = self.enrolled(node_id).await?;
-        if let Ok(link) = self.link(node_id) {
+        if let Ok(link) = self.linked(node_id) {
             // An agent that is away keeps a key that opens nothing here any more, and refuses
             // everybody else until its console opens a new window.
             if let Err(error) = self.give_up(node_id, &link).await {
@@ -86,7 +86,11 @@ impl Master {
     /// `Unavailable` when the node does not answer, or what it answers.
     pub async fn node_scan(&self, node_id: &NodeId, base: Option<&str>) -> Result<Vec<FoundSite>> {
         let query: Vec<_> = base.map(|base| ("base", base)).into_iter().collect();
-        self.link(node_id)?.patient().get("scan", &query).await
+        self.link(node_id)
+            .await?
+            .patient()
+            .get("scan", &query)
+            .await
     }
 
     /// How the node was, so that a graph is full when it opens.
@@ -98,7 +102,10 @@ impl Master {
             StatsRange::Hour => "hour",
             StatsRange::Day => "day",
         };
-        self.link(node_id)?.get("stats", &[("range", range)]).await
+        self.link(node_id)
+            .await?
+            .get("stats", &[("range", range)])
+            .await
     }
 
     /// Somebody looks at the node: `MasterEvent::Live` a second, whenever it answers, until

@@ -221,7 +221,7 @@ impl Master {
             if owner.as_ref().is_some_and(|owner| *owner != node.id) {
                 continue;
             }
-            let Ok(link) = self.link(&node.id) else {
+            let Ok(link) = self.linked(&node.id) else {
                 continue;
             };
             asked = true;

@@ -21,7 +21,7 @@ impl Master {
         snapshot_id: &SnapshotId,
     ) -> Result<RestoreStarted> {
         let opened = self.open_snapshot(snapshot_id).await?;
-        let link = self.link(&opened.node_id)?;
+        let link = self.link(&opened.node_id).await?;
         let lend = async |key: Key| {
             let header = opened.storage.get_range(&key, 0..HEADER).await?;
             file_key(&header[..], &opened.identity)
@@ -54,7 +54,7 @@ impl Master {
     /// `Conflict` when no former state is kept or a job of the source runs, `Unavailable` when the
     /// node does not answer.
     pub async fn restore_confirm(&self, node_id: &NodeId, job_id: &JobId) -> Result<()> {
-        let link = self.link(node_id)?;
+        let link = self.link(node_id).await?;
         link.act(&format!("restores/{job_id}/confirm")).await?;
         self.look_soon(node_id);
         Ok(())
@@ -66,7 +66,7 @@ impl Master {
     /// `Conflict` when no former state is kept or a job of the source runs, `Unavailable` when the
     /// node does not answer.
     pub async fn restore_undo(&self, node_id: &NodeId, job_id: &JobId) -> Result<()> {
-        let link = self.link(node_id)?;
+        let link = self.link(node_id).await?;
         let job: Job = link.ask(&format!("restores/{job_id}/undo")).await?;
         self.job_begun(node_id, job).await?;
         Ok(())

@@ -80,7 +80,7 @@ impl Master {
             })
             .await?;
         self.tell(MasterEvent::SourcesChanged);
-        if let Ok(link) = self.link(&source.node_id) {
+        if let Ok(link) = self.linked(&source.node_id) {
             let told = as_told(&source)?;
             let put = link.put(&format!("sources/{source_id}"), &told).await;
             if let Err(error) = put {
@@ -115,7 +115,7 @@ impl Master {
             return Err(Error::new(Code::Conflict, what));
         }
         let route = format!("snapshots/{snapshot_id}/hold");
-        match self.link(&source.node_id) {
+        match self.linked(&source.node_id) {
             Ok(link) if held => link.put(&route, &()).await?,
             Ok(link) => link.delete(&route).await?,
             // It is told when it is back.

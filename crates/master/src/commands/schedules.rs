@@ -47,7 +47,7 @@ impl Master {
             .await?;
         self.tell(MasterEvent::SourcesChanged);
         let told = as_told(&row)?;
-        match self.link(&row.node_id) {
+        match self.linked(&row.node_id) {
             // One that does not answer is told on contact, as one that is away.
             Err(_) => Ok(()),
             Ok(link) => match link.put(&format!("sources/{source_id}"), &told).await {

@@ -81,7 +81,7 @@ impl Master {
         let node = self.enrolled(node_id).await?;
         let tenant = self.ready_tenant().await?;
         let providers = self.chosen(node_id, provider_ids).await?;
-        let link = self.link(node_id)?;
+        let link = self.link(node_id).await?;
         let path = self.checked_site(&link, node_id, path).await?;
         for provider in &providers {
             self.give(&link, &node.seal_recipient, provider).await?;
@@ -135,7 +135,7 @@ impl Master {
     pub async fn source_remove(&self, source_id: &SourceId) -> Result<()> {
         let id = source_id.clone();
         let source = self.db(move |r| r.source_get(&id)).await?;
-        let link = self.link(&source.node_id)?;
+        let link = self.link(&source.node_id).await?;
         link.delete(&format!("sources/{source_id}")).await?;
         let id = source_id.clone();
         self.db(move |r| r.source_remove(&id, Utc::now())).await?;

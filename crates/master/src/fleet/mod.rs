@@ -92,11 +92,21 @@ impl Master {
         }
     }
 
-    /// The link to a node that answers.
+    /// The link to a node, once it has answered: one that was only just enrolled, or a program
+    /// that was only just opened, gets a moment.
+    ///
+    /// # Errors
+    /// As [`Master::linked`].
+    pub(crate) async fn link(&self, id: &NodeId) -> Result<Link> {
+        self.meet(id).await;
+        self.linked(id)
+    }
+
+    /// The link to a node that answers now.
     ///
     /// # Errors
     /// `NotFound` when it is not enrolled; what stands in the way when it does not answer.
-    pub(crate) fn link(&self, id: &NodeId) -> Result<Link> {
+    pub(crate) fn linked(&self, id: &NodeId) -> Result<Link> {
         let condition = self.core().fleet.get(id)?.condition();
         condition.link.ok_or_else(|| {
             let problem = condition.problem;

@@ -154,7 +154,7 @@ impl Master {
 
     /// The node's catalogue forgets it too; one that does not answer is told when it is back.
     async fn tell_node(&self, source: &SourceRow, removal: &RemovalRow) {
-        let Ok(link) = self.link(&source.node_id) else {
+        let Ok(link) = self.linked(&source.node_id) else {
             return;
         };
         let (id, provider) = (&removal.snapshot_id, &removal.provider_id);

@@ -166,7 +166,7 @@ impl Master {
             ProviderKind::Local { .. } => {
                 let link = match link {
                     Some(link) => link.clone(),
-                    None => self.link(node_id)?,
+                    None => self.link(node_id).await?,
                 };
                 let store = NodeStore::new(link, provider.id.clone());
                 Arc::new(Retry::new(store, options))
