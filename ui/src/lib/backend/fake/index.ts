@@ -6,15 +6,12 @@
 import type {
   FoundSite,
   Job,
-  KeepReason,
   MasterEvent,
   NodeJob,
   ProviderKind,
   ProviderTest,
   Resources,
   Retention,
-  RetentionLine,
-  RetentionPreview,
   Schedule,
   SourceView,
   TaskView,
@@ -26,6 +23,7 @@ import { Failure, type Backend } from '..';
 import { filesIn } from './files';
 import { sampleAt } from './live';
 import { jobAt, jobEnded } from './motion';
+import { retentionPreview, schedulePreview } from './preview';
 import * as w from './world';
 
 /** How fast its time runs; 0 answers at once and moves nothing by itself. */
@@ -242,39 +240,10 @@ export class FakeBackend implements Backend {
       this.tell({ type: 'sources_changed' });
     });
 
-  /** Knows of the newest, the held, and no other count. */
   retentionPreview = (sourceId: string, retention: Retention) =>
-    this.#answer('retentionPreview', [sourceId, retention], (): RetentionPreview => {
-      const all = this.world.snapshots.filter(({ source_id }) => source_id === sourceId);
-      const snapshots = this.#source(sourceId).providers.flatMap((provider_id) =>
-        all.map((snapshot, i): RetentionLine => {
-          const reasons: KeepReason[] = [];
-          if (i < (retention.keep_last ?? 0)) reasons.push('last');
-          if (i === 0) reasons.push('newest_verified');
-          if (snapshot.held) reasons.push('held');
-          return {
-            snapshot_id: snapshot.id,
-            provider_id,
-            created_at: snapshot.created_at,
-            stored_bytes: snapshot.stored_bytes,
-            decision:
-              reasons.length > 0 ? { type: 'keep', reasons } : { type: 'remove', reason: 'rule' },
-          };
-        }),
-      );
-      const sum = (type: 'keep' | 'remove') =>
-        snapshots
-          .filter(({ decision }) => decision.type === type)
-          .reduce((bytes, { stored_bytes }) => bytes + stored_bytes, 0);
-      const kept_bytes = sum('keep');
-      const over = kept_bytes - (retention.quota_bytes ?? Infinity);
-      return {
-        snapshots,
-        kept_bytes,
-        freed_bytes: sum('remove'),
-        over_quota_bytes: Math.max(0, over),
-      };
-    });
+    this.#answer('retentionPreview', [sourceId, retention], () =>
+      retentionPreview(this.world, this.#source(sourceId), retention),
+    );
 
   sourceSchedule = (sourceId: string, schedule: Schedule | null) =>
     this.#answer('sourceSchedule', [sourceId, schedule], () => {
@@ -284,18 +253,8 @@ export class FakeBackend implements Backend {
       this.tell({ type: 'sources_changed' });
     });
 
-  /** It counts nights and knows no calendar: what runs when is the desktop's to say. */
   schedulePreview = (schedule: Schedule) =>
-    this.#answer('schedulePreview', [schedule], () => {
-      const { rule } = schedule;
-      if (rule.type === 'cron' && rule.expression.trim().split(/\s+/).length !== 5) {
-        throw new Failure(
-          'invalid',
-          `cron expression is "${rule.expression}"; allowed are five fields`,
-        );
-      }
-      return { next: w.nightsAhead(3) };
-    });
+    this.#answer('schedulePreview', [schedule], () => schedulePreview(schedule));
 
   jobsList = (nodeId: string) =>
     this.#answer('jobsList', [nodeId], () => this.world.jobs.get(nodeId) ?? []);
