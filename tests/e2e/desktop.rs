@@ -1,16 +1,12 @@
 //! The window among others on its desktop: starting twice, closing, the tray.
 
-use std::time::Duration;
-
 use backupd_testkit::{
-    Child,
+    Child, PATIENCE,
     desktop::{Appearance, DesktopSession},
     poll_until, spawn,
 };
 
 use crate::BINARY;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(session: &DesktopSession) -> Child {
     let child = spawn(session.command(BINARY));

@@ -127,6 +127,7 @@ impl Way<'_> {
         app.find_with("job-row", "data-state", "COMPLETED", JOB)
             .await;
         self.picture("node-job-completed").await;
+        self.plan().await;
         app.click("tab-details").await;
         app.find("node-fingerprint").await;
         self.picture("node-details").await;
@@ -136,6 +137,29 @@ impl Way<'_> {
         app.click("nav-overview").await;
         app.find("source-row").await;
         self.picture("overview").await;
+    }
+
+    /// When it is backed up by itself, and what is kept.
+    async fn plan(&self) {
+        let app = &self.app;
+        app.click("tab-sources").await;
+        app.wait_for_text("protected-next", "Next run", PATIENCE)
+            .await;
+        app.click("protected-more").await;
+        app.click("protected-schedule").await;
+        app.click("schedule-preset-weekly").await;
+        app.find("schedule-next").await;
+        self.picture("schedule").await;
+        app.click("schedule-save").await;
+        app.gone("schedule").await;
+        app.click("protected-more").await;
+        app.click("source-retention").await;
+        app.click("retention-everything").await;
+        app.find("retention-summary").await;
+        self.picture("retention").await;
+        app.click("retention-save").await;
+        app.gone("retention").await;
+        self.picture("node-sources").await;
     }
 
     async fn restore(&self) {

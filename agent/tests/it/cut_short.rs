@@ -8,13 +8,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use backupd_archive::Keypair;
 use backupd_storage::Storage as _;
 use backupd_testkit::{
-    MariaDb, Proxy, SeaweedFs, WordPress, assert_same_tree, poll_until,
+    MariaDb, PATIENCE, Proxy, SeaweedFs, WordPress, assert_same_tree, poll_until,
     proxy::{Fault, Request},
 };
 use serde_json::{Value, json};
@@ -162,7 +161,7 @@ impl Server {
     }
 
     fn until_running(&self, stage: &str) {
-        poll_until(Duration::from_secs(60), stage, || {
+        poll_until(PATIENCE, stage, || {
             let running = ("RUNNING", stage);
             let is = |(name, state): &(String, String)| {
                 (state.trim_matches('"'), name.as_str()) == running
@@ -173,7 +172,7 @@ impl Server {
     }
 
     fn until_seen(&self, matches: impl Fn(&Request) -> bool) {
-        poll_until(Duration::from_secs(60), "request", || {
+        poll_until(PATIENCE, "request", || {
             self.proxy.seen().iter().any(&matches).then_some(())
         });
     }
@@ -191,7 +190,7 @@ impl Server {
     /// The daemon starts again and tells what became of the job.
     fn told(&self, state: &str) -> Daemon {
         let daemon = self.daemon();
-        poll_until(Duration::from_secs(60), "end of the job", || {
+        poll_until(PATIENCE, "end of the job", || {
             (self.job().0.trim_matches('"') == state).then_some(())
         });
         let kind = format!("job.{}", state.to_lowercase());
@@ -218,7 +217,7 @@ impl Server {
     fn failed_and_clean(&self) {
         let _daemon = self.told("FAILED");
         assert!(self.job().1.contains("interrupted"), "{:?}", self.job());
-        poll_until(Duration::from_secs(60), "clean bucket", || {
+        poll_until(PATIENCE, "clean bucket", || {
             self.traces().is_empty().then_some(())
         });
         assert_eq!(self.run(&["snapshots"]).as_array().unwrap().len(), 0);
@@ -259,7 +258,7 @@ fn killed_during_the_dump() {
     );
     let _backup = server.begin(&["backup", "shop"]);
     server.until_running("backup_db");
-    poll_until(Duration::from_secs(30), "spool", || {
+    poll_until(PATIENCE, "spool", || {
         let jobs = server.data().join("jobs").read_dir().ok()?;
         jobs.flatten().next()
     });
@@ -319,7 +318,7 @@ fn killed_while_a_retry_waits_it_waits_on() {
         )
         .unwrap();
     let _daemon = server.daemon();
-    poll_until(Duration::from_secs(60), "end of the retry", || {
+    poll_until(PATIENCE, "end of the retry", || {
         (server.retry().1 == "\"COMPLETED\"").then_some(())
     });
     let snapshots = server.run(&["snapshots"]);
@@ -344,7 +343,7 @@ fn a_failed_backup_is_retried_stopped_and_reset_at_the_console() {
         .proxy
         .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
     let _retry = server.begin(&["jobs", "retry", id]);
-    let newest = poll_until(Duration::from_secs(60), "the retry's upload", || {
+    let newest = poll_until(PATIENCE, "the retry's upload", || {
         let newest = server.run(&["jobs"])[0].clone();
         let upload = newest["stages"].as_array().unwrap();
         let upload = upload.iter().find(|s| s["name"] == "upload_remote");
@@ -406,7 +405,7 @@ fn killed_after_the_manifest_arrived_the_snapshot_counts() {
         (looks && put.load(Ordering::SeqCst)).then_some(Fault::Hang)
     });
     let _backup = server.begin(&["backup", "shop"]);
-    poll_until(Duration::from_secs(60), "manifest", || {
+    poll_until(PATIENCE, "manifest", || {
         let there = server.traces().iter().any(|t| t.ends_with("manifest.json"));
         there.then_some(())
     });

@@ -1,11 +1,11 @@
 //! What goes wrong with a backup, and that nothing is left of it.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc};
 
 use backupd_base::{Code, ProviderId, SourceId};
 use backupd_protocol::{Job, JobCreate, JobState, StageState};
 use backupd_storage::Storage as _;
-use backupd_testkit::{MariaDb, Proxy, SeaweedFs, WordPress, poll_until, proxy::Fault};
+use backupd_testkit::{MariaDb, PATIENCE, Proxy, SeaweedFs, WordPress, poll_until, proxy::Fault};
 
 use crate::{
     node::{Node, s3, stage},
@@ -159,7 +159,7 @@ fn dump_disturbed(act: impl FnOnce(&MariaDb, &WordPress, Holding)) -> Job {
 #[test]
 fn a_lost_connection_fails_the_dump_and_names_the_table() {
     let job = dump_disturbed(|server, site, _holding| {
-        let connection = poll_until(Duration::from_secs(20), "waiting dump", || {
+        let connection = poll_until(PATIENCE, "waiting dump", || {
             let id = server.query(&format!(
                 "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{}' \
                  AND STATE LIKE 'Waiting%'",

@@ -76,7 +76,7 @@ async fn headers_that_never_end_are_cut_off() {
     let _ = stream.read_to_end(&mut answer).await;
     let took = began.elapsed();
     assert!(
-        (Duration::from_secs(9)..Duration::from_secs(15)).contains(&took),
+        (Duration::from_secs(9)..Duration::from_secs(30)).contains(&took),
         "{took:?}"
     );
     node.stop().await;

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use backupd::{jobs::Patience, store::jobs};
 use backupd_base::{Code, JobId};
 use backupd_protocol::{Job, JobState, StageState};
-use backupd_testkit::{MariaDb, WordPress, poll_until, proxy::Fault};
+use backupd_testkit::{MariaDb, PATIENCE, WordPress, poll_until, proxy::Fault};
 
 use crate::{
     disturbed::{Bucket, nothing_is_left, reported_once, runs},
@@ -150,7 +150,7 @@ fn a_job_that_nobody_runs_is_reset_or_found() {
         let job = node.back_up(&source);
         let dead = dead(&node, &job);
         let ended = if is_found {
-            poll_until(Duration::from_secs(20), "end of the dead job", || {
+            poll_until(PATIENCE, "end of the dead job", || {
                 Some(node.queue.get(&dead).unwrap()).filter(|job| job.state.is_final())
             })
         } else {
@@ -198,7 +198,7 @@ fn a_thread_that_does_not_come_back_is_given_up_and_does_no_harm_later() {
             .store
             .read(|db| backupd::store::transfers::open(db, None))
     };
-    poll_until(Duration::from_secs(20), "end of the thread", || {
+    poll_until(PATIENCE, "end of the thread", || {
         open().unwrap().is_empty().then_some(())
     });
     assert_eq!(node.queue.get(&job.id).unwrap(), reset);

@@ -1,12 +1,12 @@
 //! Loads of a database, one after the other whoever began them.
 
-use std::{io, sync::mpsc, time::Duration};
+use std::{io, sync::mpsc};
 
 use backupd::modules::{
     mysql::{Access, Address, load},
     tool::Limits,
 };
-use backupd_testkit::{MariaDb, poll_until};
+use backupd_testkit::{MariaDb, PATIENCE, poll_until};
 
 /// SQL that arrives while it is read.
 struct Arriving(mpsc::Receiver<&'static str>);
@@ -43,7 +43,7 @@ fn a_load_waits_for_the_one_before_it() {
     let first = std::thread::spawn(run(access.clone(), Box::new(Arriving(arriving))));
     sql.send("CREATE TABLE entries (n INT AUTO_INCREMENT PRIMARY KEY, who TEXT) ENGINE=InnoDB;\n")
         .unwrap();
-    let within = Duration::from_secs(30);
+    let within = PATIENCE;
     let tables = format!("SHOW TABLES IN `{}`", database.name);
     poll_until(within, "table", || {
         (!server.query(&tables).is_empty()).then_some(())

@@ -20,7 +20,7 @@ use backupd_protocol::{
     Job, JobCreate, LentKeys, RestoreCreate, RestoreTarget, Retention, Snapshot, Source, Stage,
 };
 use backupd_storage::{Local, S3, S3Credentials, S3Options, SnapshotPrefix, Storage};
-use backupd_testkit::{Identity, SeaweedFs, WordPress, poll_until};
+use backupd_testkit::{Identity, PATIENCE, SeaweedFs, WordPress, poll_until};
 use ed25519_dalek::SigningKey;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -256,15 +256,13 @@ impl Node {
 
     /// Waits for something to be true of a job.
     pub fn wait(&self, job: &Job, is: impl Fn(&Job) -> bool) -> Job {
-        poll_until(
-            std::time::Duration::from_secs(60),
-            "change of the job",
-            || Some(self.queue.get(&job.id).unwrap()).filter(&is),
-        )
+        poll_until(PATIENCE, "change of the job", || {
+            Some(self.queue.get(&job.id).unwrap()).filter(&is)
+        })
     }
 
     pub fn ended(&self, job: &Job) -> Job {
-        poll_until(std::time::Duration::from_secs(60), "end of the job", || {
+        poll_until(PATIENCE, "end of the job", || {
             let job = self.queue.get(&job.id).unwrap();
             job.state.is_final().then_some(job)
         })

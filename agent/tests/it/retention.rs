@@ -21,7 +21,7 @@ use backupd_protocol::{Event, Retention, Snapshot, retention::RemoveReason};
 use backupd_storage::{
     Guarantees, Key, Local, ObjectInfo, OpenUpload, SnapshotPrefix, Storage, Upload,
 };
-use backupd_testkit::{MariaDb, SeaweedFs, WordPress, poll_until};
+use backupd_testkit::{MariaDb, PATIENCE, SeaweedFs, WordPress, poll_until};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use ed25519_dalek::SigningKey;
@@ -449,7 +449,7 @@ fn a_daemon_finishes_at_its_start_what_a_killed_one_began() {
 
     let mut daemon = Daemon::of(&mut command());
     let remains = data.join("store").join(chain.prefix(1).as_prefix());
-    let patience = std::time::Duration::from_secs(30);
+    let patience = PATIENCE;
     poll_until(patience, "end of the removal", || {
         (!remains.exists()).then_some(())
     });
@@ -474,15 +474,11 @@ fn a_backup_that_completed_makes_room() {
         let job = node.back_up(&source);
         assert!(job.error.is_none(), "{:?}", job.error);
     }
-    poll_until(
-        std::time::Duration::from_secs(30),
-        "removal of the oldest",
-        || {
-            let mut left: Vec<_> = node.snapshots().iter().map(|s| s.sequence).collect();
-            left.sort_unstable();
-            (left == [3, 4]).then_some(())
-        },
-    );
+    poll_until(PATIENCE, "removal of the oldest", || {
+        let mut left: Vec<_> = node.snapshots().iter().map(|s| s.sequence).collect();
+        left.sort_unstable();
+        (left == [3, 4]).then_some(())
+    });
     let again = node.back_up(&source);
     assert!(again.error.is_none(), "{:?}", again.error);
 }

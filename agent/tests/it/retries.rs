@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use backupd::jobs::Backoff;
 use backupd_base::{Code, SourceId};
 use backupd_protocol::{Job, JobState};
-use backupd_testkit::{MariaDb, WordPress, poll_until};
+use backupd_testkit::{MariaDb, PATIENCE, WordPress, poll_until};
 use chrono::{TimeDelta, Utc};
 
 use crate::node::Node;
@@ -66,7 +66,7 @@ fn the_attempts_are_counted_and_a_person_may_go_on() {
     let (node, source, _site, _server) = node(at_once());
     node.host.fail(Some(Code::Timeout));
     let first = node.begin(&source);
-    let last = poll_until(Duration::from_secs(60), "fourth attempt", || {
+    let last = poll_until(PATIENCE, "fourth attempt", || {
         Some(newest(&node, &source)).filter(|job| job.attempt == 4 && job.state.is_final())
     });
     let chain = node.queue.list(Some(&source), 100).unwrap();

@@ -32,7 +32,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Long enough for anything here on a busy machine.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = backupd_testkit::PATIENCE;
 
 pub fn config(data: &Path) -> Config {
     Config {

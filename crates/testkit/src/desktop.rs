@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The slowest part takes a second on an idle machine.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 const STOP: Duration = Duration::from_secs(5);
 
 /// What the desktop tells its applications to look like.

@@ -24,7 +24,7 @@ pub use ports::free_port;
 pub use proxy::Proxy;
 pub use seaweedfs::{Identity, SeaweedFs};
 pub use tree::{assert_same_tree, tree_differences};
-pub use wait::{eventually, poll_until};
+pub use wait::{PATIENCE, eventually, poll_until};
 pub use wordpress::WordPress;
 
 use std::path::PathBuf;

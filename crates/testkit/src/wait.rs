@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long a busy machine may take for what usually takes a moment: only a failure waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks until there is an answer.

@@ -36,7 +36,7 @@ const SHOWN: &str = "
 ";
 
 /// How long the page may take to show what is asked of it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running application. [`App::quit`] ends it; dropped without, it ends with its session.
 ///
@@ -154,7 +154,8 @@ impl<'a> App<'a> {
         let text = text.to_owned();
         let doing = format!("{testid} does not say {text:?}");
         let text = StringMatch::new(text).partial();
-        let said = self.query(testid, within).with_text(text).first().await;
+        let said = self.query(testid, within).with_property("innerText", text);
+        let said = said.with_filter(is_shown).first().await;
         self.or_explain(said, &doing).await;
     }
 
