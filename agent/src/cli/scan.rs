@@ -20,19 +20,24 @@ Examples:
   backupd scan /srv/sites         somewhere else
   backupd scan --json | jq '.[].path'")]
 pub(super) struct Scan {
-    /// Where to look.
-    #[arg(default_value = scanner::DEFAULT_BASE)]
-    base: PathBuf,
+    /// Where to look; below /var/www when not said.
+    base: Option<PathBuf>,
 }
 
 impl Scan {
     pub(super) async fn run(self, client: &Client, output: Output) -> Result<()> {
-        let base = std::path::absolute(&self.base)
-            .with_context(|| format!("find {}", self.base.display()))?;
-        let query = query(&base.to_string_lossy());
+        let (path, base) = match self.base {
+            None => ("/scan".to_owned(), scanner::DEFAULT_BASE.into()),
+            Some(base) => {
+                let base = std::path::absolute(&base)
+                    .with_context(|| format!("find {}", base.display()))?;
+                let query = query(&base.to_string_lossy());
+                (format!("/scan?base={query}"), base)
+            }
+        };
         let mut line = term::Line::new(!output.json);
         line.show("scanning …");
-        let sites: Vec<FoundSite> = client.get(&format!("/scan?base={query}")).await?;
+        let sites: Vec<FoundSite> = client.get(&path).await?;
         line.clear();
         output.print(&sites, |sites| human(sites, &base));
         Ok(())

@@ -19,12 +19,7 @@ use crate::scanner;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
-    #[serde(default = "default_base")]
-    base: PathBuf,
-}
-
-fn default_base() -> PathBuf {
-    scanner::DEFAULT_BASE.into()
+    base: Option<PathBuf>,
 }
 
 /// The sites below a folder.
@@ -33,7 +28,9 @@ pub async fn list(
     base: Result<Query<Base>, QueryRejection>,
 ) -> Result<Json<Vec<FoundSite>>, Failure> {
     let Query(Base { base }) = base?;
-    Ok(Json(blocking(move || scanner::scan(&base)).await?))
+    Ok(Json(
+        blocking(move || scanner::scan(base.as_deref())).await?,
+    ))
 }
 
 /// One site.

@@ -13,13 +13,18 @@ use crate::modules::wordpress::config::{self, Config};
 /// Where sites usually are.
 pub const DEFAULT_BASE: &str = "/var/www";
 
-/// Finds the sites below `base`: in it, in its folders, and in the usual sub-folders of those.
-/// Blocks while it walks and asks databases.
+/// Finds the sites below `base`, or where sites usually are: in it, in its folders, and in the
+/// usual sub-folders of those. Blocks while it walks and asks databases.
 ///
 /// # Errors
-/// `Invalid` when `base` is not an absolute path of a folder.
-pub fn scan(base: &Path) -> Result<Vec<FoundSite>> {
-    let base = folder(base)?;
+/// `Invalid` when `base` is not an absolute path of a folder, `NotFound` when there is none. A
+/// server without the usual folder has no sites there, and that is no error.
+pub fn scan(base: Option<&Path>) -> Result<Vec<FoundSite>> {
+    let usual = Path::new(DEFAULT_BASE);
+    if base.is_none() && !usual.exists() {
+        return Ok(Vec::new());
+    }
+    let base = folder(base.unwrap_or(usual))?;
     Ok(walk::candidates(&base)
         .iter()
         .map(|root| look(root))
@@ -129,7 +134,7 @@ mod tests {
         fs::create_dir_all(base.join("static/html")).unwrap();
         // A link to a site is not a second site.
         std::os::unix::fs::symlink(base.join("a"), base.join("link")).unwrap();
-        let found = scan(&base).unwrap();
+        let found = scan(Some(&base)).unwrap();
         let paths: Vec<_> = found
             .iter()
             .map(|s| s.path.strip_prefix(&*base.to_string_lossy()).unwrap())
@@ -142,7 +147,7 @@ mod tests {
             "/shop/www",
         ];
         assert_eq!(paths, want);
-        assert_eq!(scan(&base.join("b/htdocs")).unwrap().len(), 1);
+        assert_eq!(scan(Some(&base.join("b/htdocs"))).unwrap().len(), 1);
     }
 
     #[test]

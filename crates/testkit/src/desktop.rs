@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
@@ -138,6 +138,24 @@ impl DesktopSession {
     /// When it cannot be taken.
     pub fn picture(&self, to: &Path) {
         self.picture_of("root", to);
+    }
+
+    /// Kills every process of `binary` in this session.
+    fn end_all(&self, binary: &Path) {
+        let ours = self.folder.path().display().to_string();
+        for process in fs::read_dir("/proc").expect("read /proc").flatten() {
+            let id = process.file_name().to_string_lossy().parse().ok();
+            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            let is_ours = String::from_utf8_lossy(&environment).contains(&ours);
+            let is_binary = fs::read_link(process.path().join("exe")).is_ok_and(|p| p == binary);
+            if let Some(id) = id.and_then(Pid::from_raw)
+                && is_ours
+                && is_binary
+            {
+                // It may have ended meanwhile.
+                let _ = kill_process(id, Signal::KILL);
+            }
+        }
     }
 
     fn picture_of(&self, window: &str, to: &Path) {

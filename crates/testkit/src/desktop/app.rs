@@ -54,9 +54,23 @@ impl<'a> App<'a> {
     /// # Panics
     /// When WebDriver is not installed or the application shows no page.
     pub async fn start(session: &'a DesktopSession, binary: &Path) -> Self {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::open(session, binary).await {
+                Ok(app) => return app,
+                // On a machine that is very busy, WebKit's driver can miss the application it
+                // started, and then waits for it for ever.
+                Err(error) if tries < 3 => eprintln!("try {tries}: {error}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    async fn open(session: &'a DesktopSession, binary: &Path) -> Result<Self, String> {
         let (port, native_port) = (free_port(), free_port());
-        let log = session.logs().join("application");
-        let log = File::options().create(true).append(true).open(log);
+        let log_path = session.logs().join("application");
+        let log = File::options().create(true).append(true).open(&log_path);
         let log = log.expect("open the application's log");
         let mut command: Command = session.command(driver_program());
         command.args(["--port", &port.to_string()]);
@@ -71,21 +85,29 @@ impl<'a> App<'a> {
             });
         }
 
-        let binary = binary.display().to_string();
+        let application = binary.display().to_string();
         let mut wanted = Capabilities::new();
-        let options = serde_json::json!({ "application": binary });
+        let options = serde_json::json!({ "application": application });
         for (name, value) in [("browserName", "wry".into()), ("tauri:options", options)] {
             let set = wanted.set(name, value);
             set.expect("a JSON value is a capability");
         }
         let server = format!("http://127.0.0.1:{port}");
-        let page = WebDriver::new(&server, wanted).await;
-        let page = page.unwrap_or_else(|e| panic!("open {binary}: {e}"));
-        Self {
-            session,
-            page,
-            driver,
-        }
+        let why = match tokio::time::timeout(START, WebDriver::new(&server, wanted)).await {
+            Ok(Ok(page)) => {
+                return Ok(Self {
+                    session,
+                    page,
+                    driver,
+                });
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        driver.stop(STOP);
+        session.end_all(binary);
+        let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+        Err(format!("open {application}: {why}\nit said:\n{said}"))
     }
 
     /// The page itself, for what is not here.
