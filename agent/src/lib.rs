@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod journal;
 pub mod keys;
 pub mod live;
+pub mod metrics;
 pub mod modules;
 pub mod pairing;
 pub mod pipeline;

@@ -89,6 +89,16 @@ impl Client {
         self.call(Method::GET, path, None).await
     }
 
+    /// `GET path`, where the answer is text.
+    ///
+    /// # Errors
+    /// What the API answers.
+    pub(super) async fn text(&self, path: &str) -> Result<String> {
+        let response = self.send(Method::GET, path, None, None).await?;
+        let bytes = whole(accepted(response).await?).await?;
+        String::from_utf8(bytes.into()).with_context(|| format!("read the answer to {path}"))
+    }
+
     /// `POST path`. The body may hold keys.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod backup;
 mod client;
 mod job;
 mod jobs;
+mod metrics;
 mod pair;
 mod restore;
 mod run;
@@ -72,6 +73,8 @@ enum Command {
     Verify(verify::Verify),
     /// Say how this server stands.
     Status(status::Status),
+    /// Print how this server stands, for Prometheus.
+    Metrics(metrics::Metrics),
 }
 
 /// How a command speaks.
@@ -156,6 +159,9 @@ async fn run(command: Command, output: Output) -> Result<()> {
             with_client(false, |c| async move { (command.run(&c, output).await, c) }).await
         }
         Command::Status(command) => {
+            with_client(false, |c| async move { (command.run(&c, output).await, c) }).await
+        }
+        Command::Metrics(command) => {
             with_client(false, |c| async move { (command.run(&c, output).await, c) }).await
         }
     }

@@ -11,6 +11,7 @@ mod events;
 mod health;
 mod jobs;
 mod limits;
+mod metrics;
 mod pairing;
 mod providers;
 mod resources;
@@ -67,6 +68,7 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/enrolment/key", put(enrolment::rotate))
         .route("/pairing/window", post(pairing::window))
         .route("/events", get(events::list))
+        .route("/metrics", get(metrics::get))
         .route("/stats", get(stats::history))
         .route("/stats/live", get(stats::live))
         .route("/schedule", get(schedule::list))

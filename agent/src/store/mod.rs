@@ -7,6 +7,7 @@
 pub mod column;
 pub mod enrolment;
 pub mod events;
+pub mod figures;
 pub mod formers;
 pub mod jobs;
 pub mod meta;

@@ -16,6 +16,7 @@ mod in_place;
 mod killed;
 mod live;
 mod loads;
+mod metrics;
 mod node;
 mod resources;
 mod resumed;

@@ -201,6 +201,21 @@ impl Dialled {
         key: Option<&str>,
         body: Option<Value>,
     ) -> hyper::Result<(StatusCode, Value)> {
+        let (status, _, bytes) = self.raw(method, path, key, body).await?;
+        Ok((
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        ))
+    }
+
+    /// The answer as it comes, with its content type.
+    pub async fn raw(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Value>,
+    ) -> hyper::Result<(StatusCode, String, Bytes)> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{API}{path}"))
@@ -214,10 +229,9 @@ impl Dialled {
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(request).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
-        Ok((
-            head.status,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        ))
+        let kind = head.headers.get(CONTENT_TYPE);
+        let kind = kind.map_or("", |kind| kind.to_str().unwrap()).to_owned();
+        Ok((head.status, kind, bytes))
     }
 
     pub async fn get(&mut self, path: &str, key: &str) -> (StatusCode, Value) {
