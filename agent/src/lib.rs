@@ -10,6 +10,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod enrolment;
 pub mod http;
 pub mod inventory;

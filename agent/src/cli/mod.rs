@@ -5,6 +5,7 @@
 
 mod backup;
 mod client;
+mod doctor;
 mod job;
 mod jobs;
 mod metrics;
@@ -75,6 +76,8 @@ enum Command {
     Status(status::Status),
     /// Print how this server stands, for Prometheus.
     Metrics(metrics::Metrics),
+    /// Find what is wrong on this server, and how to mend it.
+    Doctor(doctor::Doctor),
 }
 
 /// How a command speaks.
@@ -115,7 +118,7 @@ pub fn main() -> ExitCode {
         json: arguments.json,
     };
     match runtime.block_on(run(arguments.command, output)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             if output.json {
                 let body = backupd_protocol::ErrorBody::from(&error);
@@ -129,8 +132,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, output: Output) -> Result<()> {
-    match command {
+async fn run(command: Command, output: Output) -> Result<ExitCode> {
+    let done = match command {
+        // What it finds is its answer, also when that is that nothing works.
+        Command::Doctor(command) => return Ok(command.run(output).await),
         Command::Run(command) => command.run().await,
         Command::Pair(command) => {
             with_client(false, |c| async move { (command.run(&c, output).await, c) }).await
@@ -164,7 +169,8 @@ async fn run(command: Command, output: Output) -> Result<()> {
         Command::Metrics(command) => {
             with_client(false, |c| async move { (command.run(&c, output).await, c) }).await
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Runs one command on a client, and closes it whatever came of the command.

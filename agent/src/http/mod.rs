@@ -5,6 +5,7 @@
 
 mod auth;
 mod connection;
+mod doctor;
 mod enrolment;
 mod error;
 mod events;
@@ -50,13 +51,14 @@ const BODY: usize = 64 * 1024;
 /// Until a call has its answer, streams excepted: nothing here works longer.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// A scan asks every site's database and measures its folders; a confirmed restore removes as
+/// A scan asks every site's database and measures its folders, the doctor asks every store too; a confirmed restore removes as
 /// many files as the site has.
 const SCAN: Duration = Duration::from_secs(600);
 
 /// The router over `agent`. Every request carries a [`Connection`] in its extensions.
 pub fn router(agent: Arc<Agent>) -> Router {
     let slow = Router::new()
+        .route("/doctor", get(doctor::get))
         .route("/scan", get(scan::list))
         .route("/verify-site", post(scan::verify))
         .route("/providers/test", post(providers::test))

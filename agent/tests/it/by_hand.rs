@@ -15,16 +15,17 @@ use serde_json::Value;
 
 use crate::killed::{Daemon, backupd};
 
-struct ByHand {
+/// Such a server: one site, its own store and a bucket.
+pub struct ByHand {
     dir: tempfile::TempDir,
-    site: WordPress,
+    pub site: WordPress,
     secret: String,
     // Held while the site and the bucket are needed.
     _servers: (std::sync::Arc<MariaDb>, std::sync::Arc<SeaweedFs>),
 }
 
 impl ByHand {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (mariadb, s3) = (MariaDb::shared(), SeaweedFs::shared());
         let site = WordPress::install(&mariadb);
         site.fill(20, 2, 1, 7);
@@ -81,17 +82,17 @@ impl ByHand {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = backupd(&self.path("data"));
         command.env("BACKUPD_CONFIG", self.path("config"));
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         let output = self.command().args(arguments).output().unwrap();
         for said in [&output.stdout, &output.stderr] {
             let said = String::from_utf8_lossy(said);
@@ -101,7 +102,7 @@ impl ByHand {
     }
 
     /// What a command that succeeds answers.
-    fn ask(&self, arguments: &[&str]) -> Value {
+    pub fn ask(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
         assert!(
             output.status.success(),

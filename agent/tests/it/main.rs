@@ -8,6 +8,7 @@ mod by_hand;
 mod command_line;
 mod cut_short;
 mod disturbed;
+mod doctor;
 mod enrolment;
 mod flood;
 mod hanging;

@@ -111,6 +111,12 @@ pub trait Storage: Send + Sync {
     /// Tries what the store guarantees on `scratch`, an object that exists and that may be
     /// replaced in the course of it.
     async fn guarantees(&self, scratch: &Key) -> Result<Guarantees>;
+
+    /// How many seconds the store's clock was ahead of this computer's at its last answer, where
+    /// it tells. Asks nothing.
+    fn clock_ahead(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// A multipart upload under way. Dropping it leaves it open; `abort` removes it.

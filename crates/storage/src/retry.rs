@@ -127,6 +127,10 @@ impl<S: Storage> Storage for Retry<S> {
     async fn guarantees(&self, scratch: &Key) -> Result<Guarantees> {
         self.options.run(|| self.inner.guarantees(scratch)).await
     }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.inner.clock_ahead()
+    }
 }
 
 struct RetryUpload {

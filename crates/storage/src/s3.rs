@@ -267,8 +267,12 @@ impl Storage for S3 {
         Ok(Guarantees {
             no_overwrite,
             checksum,
-            clock_ahead: self.0.clock.ahead(),
+            clock_ahead: self.clock_ahead(),
         })
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.0.clock.ahead()
     }
 }
 

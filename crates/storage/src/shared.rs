@@ -49,4 +49,8 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
     async fn guarantees(&self, scratch: &Key) -> Result<Guarantees> {
         (**self).guarantees(scratch).await
     }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        (**self).clock_ahead()
+    }
 }

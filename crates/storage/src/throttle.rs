@@ -150,6 +150,10 @@ impl<S: Storage> Storage for Throttle<S> {
     async fn guarantees(&self, scratch: &Key) -> Result<Guarantees> {
         self.inner.guarantees(scratch).await
     }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.inner.clock_ahead()
+    }
 }
 
 struct ThrottledUpload {

@@ -15,7 +15,7 @@ use backupd_base::{Code, Context as _, Error, ExposeSecret as _, Result, SecretS
 use crate::modules::tool::{Limits, Running, Tool};
 
 /// The client programs, the vendor's present name first.
-const CLIENTS: &[&str] = &["mariadb", "mysql"];
+pub(crate) const CLIENTS: &[&str] = &["mariadb", "mysql"];
 /// A question about the schema takes longer than this only when the server is in trouble.
 const QUERY_LIMIT: Duration = Duration::from_secs(60);
 

@@ -17,7 +17,7 @@ use super::{
 use crate::modules::tool::{Limits, Running, Tool};
 
 /// The dump programs, the vendor's present name first.
-const DUMPERS: &[&str] = &["mariadb-dump", "mysqldump"];
+pub(crate) const DUMPERS: &[&str] = &["mariadb-dump", "mysqldump"];
 /// The last line of a dump that came to its end.
 const TRAILER: &[u8] = b"-- Dump completed";
 /// So much of the beginning of a line is looked at.

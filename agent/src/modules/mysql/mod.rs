@@ -10,4 +10,6 @@ pub mod dump;
 pub mod load;
 pub mod schema;
 
+pub(crate) use access::CLIENTS;
 pub use access::{Access, Address};
+pub(crate) use dump::DUMPERS;
