@@ -7,6 +7,7 @@
 mod bindings;
 mod checkout;
 mod command;
+mod deb;
 mod programs;
 mod setup;
 mod test;
@@ -61,6 +62,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Build the agent and make a Debian package of it.
+    Deb,
     /// Check the rules of the house that no compiler knows.
     Tidy,
     /// Write the interface's types from the Rust they mirror.
@@ -88,6 +91,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Demo { options } => programs::run(&checkout, Program::Demo, &options),
         Chore::Test { only } => test::run(&checkout, &only),
         Chore::Bench { options } => programs::run(&checkout, Program::Bench, &options),
+        Chore::Deb => deb::run(&checkout),
         Chore::Tidy => tidy::run(&checkout),
         Chore::Bindings { check } => bindings::run(&checkout, check),
     }
