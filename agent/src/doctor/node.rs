@@ -64,7 +64,7 @@ fn enrolment(agent: &Agent, has_sources: bool) -> Finding {
         None => Finding::warning(
             CHECK,
             "This server is not enrolled at a master.",
-            "Show a code with: backupd pair, and type it into the app under \"Add a server\".",
+            "Show a code with: backupd pair, and type it into the app at \"Add node\".",
         ),
     }
 }
