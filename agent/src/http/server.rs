@@ -67,6 +67,8 @@ pub async fn serve_tls(listener: TcpListener, agent: Arc<Agent>, router: Router)
                     agent.clone(),
                     router.clone(),
                 ));
+                // A burst must not put a newcomer out before it was heard.
+                tokio::task::yield_now().await;
             }
             Err(error) => accept_failed(&error).await,
         }

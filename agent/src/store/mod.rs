@@ -25,7 +25,8 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use backupd_base::{Code, Context, Error, Result};
@@ -141,6 +142,9 @@ impl Store {
     }
 }
 
+/// A daemon that is restarted finds the lock of the former one for a moment.
+const LETS_GO: Duration = Duration::from_millis(500);
+
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("agent.lock");
     let file = fs::OpenOptions::new()
@@ -150,13 +154,22 @@ fn lock(dir: &Path) -> Result<File> {
         .mode(0o600)
         .open(&path)
         .with_context(|| format!("open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
-            Code::Conflict,
-            format!("another backupd already uses {}", dir.display()),
-        )),
-        Err(TryLockError::Error(e)) => Err(Error::caused(format!("lock {}", path.display()), e)),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // One that has just ended lets go when its last child has begun its own program.
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LETS_GO => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let why = format!("another backupd already uses {}", dir.display());
+                return Err(Error::new(Code::Conflict, why));
+            }
+            Err(TryLockError::Error(e)) => {
+                return Err(Error::caused(format!("lock {}", path.display()), e));
+            }
+        }
     }
 }
 
