@@ -84,6 +84,9 @@ impl Step {
                 "--exclude",
                 WINDOW_PACKAGE,
                 "--locked",
+                "--",
+                // Floods, kills and deadlines are tried on a machine that does nothing else.
+                "--test-threads=1",
             ])),
             Self::Window => command::run(checkout.cargo().args([
                 "test",
