@@ -6,7 +6,7 @@
 //! up after a grace: its places go to others, its job is `FAILED`, what it left is removed. Should it
 //! come back after all, it finds itself cancelled and changes nothing.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use backupd_base::{Code, Error, JobId, Result};
 use backupd_protocol::{Job, JobError, JobKind, JobState};
@@ -18,6 +18,9 @@ use crate::{
     pipeline::{self, settle},
     store::{jobs, transfers},
 };
+
+/// By then the end of a job is written down, or the disk hangs.
+const WRITTEN: Duration = Duration::from_secs(30);
 
 impl Queue {
     /// Looks at every running job until `shutdown`.
@@ -56,15 +59,15 @@ impl Queue {
             stage: Some(hang.stage),
         };
         track.condemn(error, false);
-        let ended = timeout(self.0.patience.grace, track.ended().cancelled()).await;
+        let ended = || track.ended().cancelled();
+        if timeout(self.0.patience.grace, ended()).await.is_err() {
+            let given_up = Arc::clone(&track);
+            blocking(move || inner.give_up(&given_up)).await?;
+            // Its thread or the watch may have been first and be writing down the end.
+            let _ = timeout(WRITTEN, ended()).await;
+        }
         let queue = self.clone();
-        blocking(move || {
-            if ended.is_err() {
-                inner.give_up(&track)?;
-            }
-            queue.get(&id)
-        })
-        .await
+        blocking(move || queue.get(&id)).await
     }
 }
 

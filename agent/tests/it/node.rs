@@ -291,6 +291,8 @@ pub fn stage<'a>(job: &'a Job, name: &str) -> &'a Stage {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        // The end of the runtime waits for who is stuck.
+        self.host.stick(None);
         self.shutdown.cancel();
     }
 }
