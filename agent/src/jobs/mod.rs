@@ -13,7 +13,7 @@ mod watchdog;
 
 use std::sync::Arc;
 
-use backupd_base::{NodeId, ProviderId, Result, SourceId};
+use backupd_base::{Error, NodeId, ProviderId, Result, SourceId};
 use backupd_protocol::Source;
 use backupd_storage::Storage;
 use ed25519_dalek::SigningKey;
@@ -70,4 +70,33 @@ pub struct Parts {
     pub live: Live,
     /// What jobs share.
     pub resources: Resources,
+}
+
+impl Parts {
+    /// [`Host::storage`] for those who must not block: the disk of a folder may hang.
+    ///
+    /// # Errors
+    /// As [`Host::storage`].
+    pub async fn storage(&self, id: &ProviderId) -> Result<Arc<dyn Storage>> {
+        self.open(id, |host, id| host.storage(id)).await
+    }
+
+    /// [`Host::folder`] for those who must not block.
+    ///
+    /// # Errors
+    /// As [`Host::folder`].
+    pub async fn folder(&self, id: &ProviderId) -> Result<Option<Arc<dyn Storage>>> {
+        self.open(id, |host, id| host.folder(id)).await
+    }
+
+    async fn open<T: Send + 'static>(
+        &self,
+        id: &ProviderId,
+        open: impl FnOnce(&dyn Host, &ProviderId) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (host, id) = (Arc::clone(&self.host), id.clone());
+        tokio::task::spawn_blocking(move || open(&*host, &id))
+            .await
+            .map_err(|e| Error::caused("open a provider", e))?
+    }
 }

@@ -47,7 +47,7 @@ pub async fn job(parts: &Parts, job: &JobId) -> usize {
 /// # Errors
 /// When its store does not answer, or cannot be opened: the transfer stays open.
 pub async fn one(parts: &Parts, transfer: &Transfer) -> Result<Settled> {
-    let storage = match parts.host.storage(&transfer.provider_id) {
+    let storage = match parts.storage(&transfer.provider_id).await {
         Ok(storage) => storage,
         Err(e) if e.code() == Code::NotFound => {
             // Its provider was taken away: there is no way to it any more.

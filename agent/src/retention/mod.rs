@@ -112,7 +112,7 @@ async fn mark(
     provider: &ProviderId,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let Some(storage) = parts.host.folder(provider)? else {
+    let Some(storage) = parts.folder(provider).await? else {
         return Ok(());
     };
     let survey = Survey::of(parts, source, provider, &*storage).await?;

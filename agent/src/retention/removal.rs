@@ -34,7 +34,7 @@ async fn one(parts: &Parts, removal: &Removal) -> Result<()> {
         Err(e) if e.code() == Code::NotFound => return give_up(parts, removal),
         Err(e) => return Err(e),
     };
-    let storage = match parts.host.folder(provider) {
+    let storage = match parts.folder(provider).await {
         Ok(Some(storage)) => storage,
         // It was taken away, or is a bucket now: there is no way to it any more.
         Ok(None) => return give_up(parts, removal),
