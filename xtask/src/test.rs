@@ -78,24 +78,11 @@ impl Step {
                 "--",
                 "--deny=warnings",
             ])),
-            Self::Rust => command::run(checkout.cargo().args([
-                "test",
-                "--workspace",
-                "--exclude",
-                WINDOW_PACKAGE,
-                "--locked",
-                "--",
-                // Floods, kills and deadlines are tried on a machine that does nothing else.
-                "--test-threads=1",
-            ])),
-            Self::Window => command::run(checkout.cargo().args([
-                "test",
-                "--package",
-                WINDOW_PACKAGE,
-                "--features",
-                WINDOW_FEATURE,
-                "--locked",
-            ])),
+            Self::Rust => tests(checkout, &["--workspace", "--exclude", WINDOW_PACKAGE]),
+            Self::Window => tests(
+                checkout,
+                &["--package", WINDOW_PACKAGE, "--features", WINDOW_FEATURE],
+            ),
         }
     }
 }
@@ -103,6 +90,21 @@ impl Step {
 const WINDOW_PACKAGE: &str = "backupd-desktop";
 /// The built interface inside of the binary, instead of Vite's server.
 const WINDOW_FEATURE: &str = "backupd-desktop/custom-protocol";
+
+/// No test takes so long, however busy the machine.
+const HANGS: Duration = Duration::from_secs(600);
+
+/// Builds and runs the tests of `packages`, one at a time: floods, kills and deadlines are tried on
+/// a machine that does nothing else.
+fn tests(checkout: &Checkout, packages: &[&str]) -> Result<()> {
+    let test = || {
+        let mut cargo = checkout.cargo();
+        cargo.args(["test", "--locked"]).args(packages);
+        cargo
+    };
+    command::run(test().arg("--no-run"))?;
+    command::run_watched(test().args(["--", "--test-threads=1"]), HANGS)
+}
 
 fn summary(times: &[(Step, Duration, bool)]) {
     println!("\n=== summary ===");
