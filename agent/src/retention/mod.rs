@@ -13,10 +13,9 @@ mod survey;
 use std::{collections::BTreeSet, time::Duration};
 
 use backupd_base::{Code, ProviderId, Result, SnapshotId, SourceId};
-use backupd_policy::retention::{Decision, Retention, decide};
+use backupd_policy::retention::{Decision, Retention, ZONE, decide};
 use backupd_protocol::{Severity, Source};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use tokio::{sync::Mutex, time::interval};
 use tokio_util::sync::CancellationToken;
 
@@ -29,9 +28,6 @@ use survey::Survey;
 
 /// Between two looks at all sources; each backup looks at its own.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
-
-/// Whose days, weeks and months they are: the master decides over the same snapshots.
-const ZONE: Tz = Tz::UTC;
 
 /// One at a time, so that each removal is reported once.
 static TURN: Mutex<()> = Mutex::const_new(());

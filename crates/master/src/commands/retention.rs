@@ -1,13 +1,13 @@
 //! Which snapshots stay: the rule of a source, what one would mean, and holding single ones.
 
 use backupd_base::{Code, Error, Result, SnapshotId, SourceId};
-use backupd_policy::retention::{Retention, decide};
+use backupd_policy::retention::{Retention, ZONE, decide};
 use chrono::Utc;
 
 use super::sources::as_told;
 use crate::{
     Master,
-    retention::{ZONE, candidates},
+    retention::candidates,
     view::{MasterEvent, RetentionLine, RetentionPreview},
 };
 

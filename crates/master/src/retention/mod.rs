@@ -13,12 +13,11 @@ mod survey;
 use std::collections::HashSet;
 
 use backupd_base::{Context as _, Result, SnapshotId, SourceId};
-use backupd_policy::retention::{Decision, RemoveReason, Retention, decide};
+use backupd_policy::retention::{Decision, RemoveReason, Retention, ZONE, decide};
 use backupd_protocol::{Event, LiveMessage, ProviderKind, Severity};
 use backupd_registry::{ProviderRow, RemovalRow, SourceRow};
 use backupd_storage::{SnapshotPrefix, Storage, remove_snapshot};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use crate::{
     Master,
@@ -28,9 +27,6 @@ use crate::{
 
 pub use keeper::Keeper;
 pub use survey::{Survey, candidates, is_whole};
-
-/// Whose days, weeks and months they are: the agents decide over the same snapshots.
-pub const ZONE: Tz = Tz::UTC;
 
 /// The rule of a source.
 pub fn rule_of(source: &SourceRow) -> Result<Option<Retention>> {

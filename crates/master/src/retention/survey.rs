@@ -114,7 +114,7 @@ pub fn is_whole(row: &SnapshotRow, holding: &Holding) -> bool {
 #[cfg(test)]
 mod tests {
     use backupd_base::{SnapshotId, SourceId};
-    use backupd_policy::retention::{Retention, decide};
+    use backupd_policy::retention::{Retention, ZONE, decide};
     use chrono::{TimeDelta, Utc};
 
     use super::*;
@@ -142,9 +142,8 @@ mod tests {
             quota_bytes: Some(60_000),
             ..Retention::default()
         };
-        let zone = crate::retention::ZONE;
         let kept = |rows: &[SnapshotRow]| {
-            let plan = decide(&rule, &candidates(rows), zone, now);
+            let plan = decide(&rule, &candidates(rows), ZONE, now);
             let kept = plan.verdicts.into_iter().filter(|v| v.decision.keeps());
             let mut kept: Vec<_> = kept.map(|v| v.id).collect();
             kept.retain(|id| rows[..60].iter().any(|row| row.id == *id));

@@ -12,3 +12,7 @@ mod tests;
 pub use candidate::Candidate;
 pub use decide::{Decision, KeepReason, Plan, RemoveReason, Verdict, decide};
 pub use rule::Retention;
+
+/// Whose days, weeks and months they are. Agent and master decide over the same snapshots: two
+/// answers to this would have each remove what the other keeps.
+pub const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
