@@ -7,8 +7,8 @@ use std::{
 
 use backupd_base::{Code, Error, JobId, Result, SourceId};
 use backupd_protocol::{
-    Job, JobCreate, JobKind, JobOrigin, JobState, LentKeys, LiveMessage, Occupant, Progress,
-    Resources, RestoreCreate, Severity, Source, Stage, StageState,
+    Job, JobCreate, JobKind, JobOrigin, JobState, LentKeys, LiveMessage, Occupant, Resources,
+    RestoreCreate, Severity, Source, StageState,
 };
 use chrono::{SubsecRound as _, Utc};
 use rusqlite::{Connection, Transaction};
@@ -390,44 +390,12 @@ pub(super) fn cancel_pending(tx: &Connection, job: &mut Job) -> Result<()> {
     jobs::update(tx, job)
 }
 
-/// A job as it begins its life.
+/// A job that is asked for now.
 pub(super) fn new_job(
     kind: JobKind,
-    (source_id, source_name, module): (&SourceId, &str, &str),
+    source: (&SourceId, &str, &str),
     priority: u8,
     stages: &[&str],
 ) -> Job {
-    let stage = |name: &&str| Stage {
-        name: (*name).to_owned(),
-        state: StageState::Pending,
-        message: None,
-        details: Default::default(),
-        progress: Progress::default(),
-        started_at: None,
-        finished_at: None,
-    };
-    Job {
-        id: JobId::new(),
-        kind,
-        source_id: source_id.clone(),
-        source_name: source_name.to_owned(),
-        module: module.to_owned(),
-        priority,
-        origin: JobOrigin::Admin,
-        state: JobState::Pending,
-        stages: stages.iter().map(stage).collect(),
-        progress: Progress::default(),
-        error: None,
-        warnings: Vec::new(),
-        snapshot_id: None,
-        providers: Vec::new(),
-        landed_in: None,
-        can_undo: false,
-        retry_of: None,
-        attempt: 1,
-        not_before: None,
-        created_at: Utc::now().trunc_subsecs(3),
-        started_at: None,
-        finished_at: None,
-    }
+    Job::new(kind, source, priority, stages, Utc::now().trunc_subsecs(3))
 }

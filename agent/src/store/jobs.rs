@@ -379,47 +379,21 @@ fn stage(row: &Row<'_>) -> rusqlite::Result<Stage> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use backupd_protocol::{JobKind, JobOrigin, Progress};
+    use backupd_protocol::JobKind;
     use chrono::TimeDelta;
 
     use super::*;
     use crate::store::Store;
 
     fn pending_job(priority: u8) -> Job {
-        Job {
-            id: JobId::new(),
-            kind: JobKind::Backup,
-            source_id: SourceId::new(),
-            source_name: "shop".into(),
-            module: "wordpress".into(),
+        let source = (&SourceId::new(), "shop", "wordpress");
+        Job::new(
+            JobKind::Backup,
+            source,
             priority,
-            origin: JobOrigin::Admin,
-            state: JobState::Pending,
-            stages: vec![Stage {
-                name: "backup_db".into(),
-                state: backupd_protocol::StageState::Pending,
-                message: None,
-                details: BTreeMap::new(),
-                progress: Progress::default(),
-                started_at: None,
-                finished_at: None,
-            }],
-            progress: Progress::default(),
-            error: None,
-            warnings: Vec::new(),
-            snapshot_id: None,
-            providers: Vec::new(),
-            landed_in: None,
-            can_undo: false,
-            retry_of: None,
-            attempt: 1,
-            not_before: None,
-            created_at: Utc::now(),
-            started_at: None,
-            finished_at: None,
-        }
+            &["backup_db"],
+            Utc::now(),
+        )
     }
 
     /// The priorities in the order the queue gives them out, with the place of each in `jobs`.

@@ -177,6 +177,50 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job that is asked for at `now`: pending, with all of its `stages` before it.
+    #[must_use]
+    pub fn new(
+        kind: JobKind,
+        (source_id, source_name, module): (&SourceId, &str, &str),
+        priority: u8,
+        stages: &[&str],
+        now: DateTime<Utc>,
+    ) -> Self {
+        let stage = |name: &&str| Stage {
+            name: (*name).to_owned(),
+            state: StageState::Pending,
+            message: None,
+            details: Default::default(),
+            progress: Progress::default(),
+            started_at: None,
+            finished_at: None,
+        };
+        Self {
+            id: JobId::new(),
+            kind,
+            source_id: source_id.clone(),
+            source_name: source_name.to_owned(),
+            module: module.to_owned(),
+            priority,
+            origin: JobOrigin::Admin,
+            state: JobState::Pending,
+            stages: stages.iter().map(stage).collect(),
+            progress: Progress::default(),
+            error: None,
+            warnings: Vec::new(),
+            snapshot_id: None,
+            providers: Vec::new(),
+            landed_in: None,
+            can_undo: false,
+            retry_of: None,
+            attempt: 1,
+            not_before: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
     /// Attempts that a backup gets by itself, the first included.
     pub const MOST_ATTEMPTS: u32 = 4;
 

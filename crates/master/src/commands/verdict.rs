@@ -91,35 +91,16 @@ fn verdict(
 
 #[cfg(test)]
 mod tests {
-    use backupd_base::{JobId, ProviderId, SourceId};
-    use backupd_protocol::{JobKind, JobOrigin, Progress, ProviderOutcome};
+    use backupd_base::{ProviderId, SourceId};
+    use backupd_protocol::{JobKind, ProviderOutcome};
 
     use super::*;
 
     fn job(state: JobState) -> Job {
+        let source = (&SourceId::new(), "shop", "wordpress");
         Job {
-            id: JobId::new(),
-            kind: JobKind::Backup,
-            source_id: SourceId::new(),
-            source_name: "shop".into(),
-            module: "wordpress".into(),
-            priority: 5,
-            origin: JobOrigin::Admin,
             state,
-            stages: Vec::new(),
-            progress: Progress::default(),
-            error: None,
-            warnings: Vec::new(),
-            snapshot_id: None,
-            providers: Vec::new(),
-            landed_in: None,
-            can_undo: false,
-            retry_of: None,
-            attempt: 1,
-            not_before: None,
-            created_at: Utc::now(),
-            started_at: None,
-            finished_at: None,
+            ..Job::new(JobKind::Backup, source, 5, &[], Utc::now())
         }
     }
 
