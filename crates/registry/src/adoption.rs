@@ -2,9 +2,12 @@
 //! store, or with the whole catalogue.
 
 use backupd_base::{Context as _, Result};
-use rusqlite::{Connection, Transaction, named_params};
+use rusqlite::Connection;
 
-use crate::{NodeRow, ProviderRow, Registry, SnapshotRow, SourceRow, TenantRow, column::signed};
+use crate::{
+    NodeRow, ProviderRow, Registry, SnapshotRow, SourceRow, TenantRow, column::signed, nodes,
+    providers, snapshots, sources, tenants,
+};
 
 impl Registry {
     /// Takes in a snapshot that was verified, wherever it stands in its source's chain; one that is
@@ -16,7 +19,14 @@ impl Registry {
     pub fn snapshot_adopt(&self, row: &SnapshotRow, manifest_sha256: &str) -> Result<()> {
         let adopt = |db: &mut Connection| -> rusqlite::Result<()> {
             let tx = db.transaction()?;
-            insert(&tx, row)?;
+            let is_known = tx
+                .prepare_cached("SELECT 1 FROM snapshots WHERE id = ?1")?
+                .exists([row.id.as_str()])?;
+            if is_known {
+                snapshots::add_stores(&tx, row)?;
+            } else {
+                snapshots::insert(&tx, row)?;
+            }
             tx.execute(
                 "UPDATE sources SET head_sequence = ?2, head_sha256 = ?3
                  WHERE id = ?1 AND head_sequence < ?2",
@@ -52,101 +62,16 @@ impl Registry {
     ) -> Result<()> {
         let found = |db: &mut Connection| -> rusqlite::Result<()> {
             let tx = db.transaction()?;
-            tx.execute(
-                "INSERT INTO tenants (id, name, recipient, recovery_recipient, kit_saved, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (
-                    tenant.id.as_str(),
-                    &tenant.name,
-                    &tenant.recipient,
-                    &tenant.recovery_recipient,
-                    tenant.kit_saved,
-                    tenant.created_at,
-                ),
-            )?;
-            tx.execute(
-                "INSERT INTO providers (id, node_id, name, kind, created_at, removed_at)
-                 VALUES (?1, NULL, ?2, ?3, ?4, NULL)",
-                (
-                    provider.id.as_str(),
-                    &provider.name,
-                    &provider.kind,
-                    provider.created_at,
-                ),
-            )?;
-            for node in nodes {
-                tx.execute(
-                    "INSERT INTO nodes (id, tenant_id, name, address, os, agent_version,
-                         signing_key, seal_recipient, enrolled_at, revoked_at)
-                     VALUES (?1, ?2, ?3, '', '', '', ?4, '', ?5, ?6)",
-                    (
-                        node.id.as_str(),
-                        node.tenant_id.as_str(),
-                        &node.name,
-                        &node.signing_key,
-                        node.enrolled_at,
-                        node.revoked_at,
-                    ),
-                )?;
-            }
-            for source in sources {
-                insert_source(&tx, source)?;
-            }
-            for row in snapshots {
-                insert(&tx, row)?;
-            }
+            tenants::insert(&tx, tenant)?;
+            providers::put(&tx, provider)?;
+            nodes.iter().try_for_each(|row| nodes::insert(&tx, row))?;
+            sources
+                .iter()
+                .try_for_each(|row| sources::insert(&tx, row))?;
+            let mut rows = snapshots.iter();
+            rows.try_for_each(|row| snapshots::insert(&tx, row))?;
             tx.commit()
         };
         found(&mut self.db()).context("found the catalogue")
     }
-}
-
-fn insert_source(tx: &Transaction<'_>, source: &SourceRow) -> rusqlite::Result<()> {
-    let recipients = serde_json::json!(source.recipients).to_string();
-    tx.execute(
-        "INSERT INTO sources (id, node_id, tenant_id, name, module, settings, recipients,
-             created_at, removed_at, head_sequence, head_sha256)
-         VALUES (:id, :node, :tenant, :name, :module, :settings, :recipients,
-             :created, :removed, :sequence, :sha256)",
-        named_params! {
-            ":id": source.id.as_str(),
-            ":node": source.node_id.as_str(),
-            ":tenant": source.tenant_id.as_str(),
-            ":name": source.name,
-            ":module": source.module,
-            ":settings": source.settings,
-            ":recipients": recipients,
-            ":created": source.created_at,
-            ":removed": source.removed_at,
-            ":sequence": signed(source.head_sequence),
-            ":sha256": source.head_sha256,
-        },
-    )?;
-    Ok(())
-}
-
-fn insert(tx: &Transaction<'_>, row: &SnapshotRow) -> rusqlite::Result<()> {
-    tx.execute(
-        "INSERT INTO snapshots (id, source_id, sequence, created_at, stored_bytes, body, manifest,
-             held)
-         VALUES (:id, :source, :sequence, :at, :bytes, :body, :manifest, :held)
-         ON CONFLICT (id) DO NOTHING",
-        named_params! {
-            ":id": row.id.as_str(),
-            ":source": row.source_id.as_str(),
-            ":sequence": signed(row.sequence),
-            ":at": row.created_at,
-            ":bytes": signed(row.stored_bytes),
-            ":body": row.body,
-            ":manifest": row.manifest,
-            ":held": row.held,
-        },
-    )?;
-    for provider in &row.providers {
-        tx.execute(
-            "INSERT OR IGNORE INTO snapshot_providers (snapshot_id, provider_id) VALUES (?1, ?2)",
-            [row.id.as_str(), provider.as_str()],
-        )?;
-    }
-    Ok(())
 }

@@ -61,28 +61,9 @@ impl Registry {
     /// # Errors
     /// Only those of the disk.
     pub fn node_insert(&self, node: &NodeRow, before: Option<&NodeId>) -> Result<()> {
-        let insert = |db: &mut Connection| -> rusqlite::Result<()> {
+        let enter = |db: &mut Connection| -> rusqlite::Result<()> {
             let tx = db.transaction()?;
-            tx.execute(
-                "INSERT INTO nodes (id, tenant_id, name, address, os, agent_version, tls_pin,
-                     signing_key, seal_recipient, enrolled_at, last_seen, revoked_at)
-                 VALUES (:id, :tenant, :name, :address, :os, :version, :pin,
-                     :signing, :seal, :enrolled, :seen, :revoked)",
-                named_params! {
-                    ":id": node.id.as_str(),
-                    ":tenant": node.tenant_id.as_str(),
-                    ":name": node.name,
-                    ":address": node.address,
-                    ":os": node.os,
-                    ":version": node.agent_version,
-                    ":pin": node.tls_pin,
-                    ":signing": node.signing_key,
-                    ":seal": node.seal_recipient,
-                    ":enrolled": node.enrolled_at,
-                    ":seen": node.last_seen,
-                    ":revoked": node.revoked_at,
-                },
-            )?;
+            insert(&tx, node)?;
             if let Some(before) = before {
                 for table in ["sources", "providers", "jobs", "events"] {
                     tx.execute(
@@ -97,7 +78,7 @@ impl Registry {
             }
             tx.commit()
         };
-        insert(&mut self.db()).with_context(|| format!("add node {}", node.name))
+        enter(&mut self.db()).with_context(|| format!("add node {}", node.name))
     }
 
     /// The nodes, revoked ones too, in the order they were enrolled.
@@ -181,6 +162,31 @@ impl Registry {
             .with_context(|| format!("revoke node {id}"))?;
         Ok(())
     }
+}
+
+/// Adds a node.
+pub(crate) fn insert(db: &Connection, node: &NodeRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO nodes (id, tenant_id, name, address, os, agent_version, tls_pin,
+             signing_key, seal_recipient, enrolled_at, last_seen, revoked_at)
+         VALUES (:id, :tenant, :name, :address, :os, :version, :pin,
+             :signing, :seal, :enrolled, :seen, :revoked)",
+        named_params! {
+            ":id": node.id.as_str(),
+            ":tenant": node.tenant_id.as_str(),
+            ":name": node.name,
+            ":address": node.address,
+            ":os": node.os,
+            ":version": node.agent_version,
+            ":pin": node.tls_pin,
+            ":signing": node.signing_key,
+            ":seal": node.seal_recipient,
+            ":enrolled": node.enrolled_at,
+            ":seen": node.last_seen,
+            ":revoked": node.revoked_at,
+        },
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]

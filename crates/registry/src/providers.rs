@@ -45,23 +45,7 @@ impl Registry {
     /// # Errors
     /// Only those of the disk.
     pub fn provider_put(&self, provider: &ProviderRow) -> Result<()> {
-        self.db()
-            .execute(
-                "INSERT INTO providers (id, node_id, name, kind, created_at, removed_at)
-                 VALUES (:id, :node, :name, :kind, :at, :removed)
-                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind
-                     WHERE node_id IS excluded.node_id",
-                named_params! {
-                    ":id": provider.id.as_str(),
-                    ":node": provider.node_id.as_ref().map(NodeId::as_str),
-                    ":name": provider.name,
-                    ":kind": provider.kind,
-                    ":at": provider.created_at,
-                    ":removed": provider.removed_at,
-                },
-            )
-            .with_context(|| format!("keep store {}", provider.name))?;
-        Ok(())
+        put(&self.db(), provider).with_context(|| format!("keep store {}", provider.name))
     }
 
     /// The stores, removed ones too, in the order they were added.
@@ -106,6 +90,25 @@ impl Registry {
             .with_context(|| format!("remove store {id}"))?;
         Ok(())
     }
+}
+
+/// Writes a store: one that is known gets its name and kind.
+pub(crate) fn put(db: &Connection, provider: &ProviderRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO providers (id, node_id, name, kind, created_at, removed_at)
+         VALUES (:id, :node, :name, :kind, :at, :removed)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind
+             WHERE node_id IS excluded.node_id",
+        named_params! {
+            ":id": provider.id.as_str(),
+            ":node": provider.node_id.as_ref().map(NodeId::as_str),
+            ":name": provider.name,
+            ":kind": provider.kind,
+            ":at": provider.created_at,
+            ":removed": provider.removed_at,
+        },
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]

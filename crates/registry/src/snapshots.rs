@@ -67,7 +67,7 @@ impl Registry {
     /// # Errors
     /// `Conflict` when the head is not the manifest before it.
     pub fn snapshot_insert(&self, snapshot: &SnapshotRow, manifest_sha256: &str) -> Result<()> {
-        let insert = |db: &mut Connection| {
+        let enter = |db: &mut Connection| {
             let tx = db.transaction()?;
             let moved = tx.execute(
                 "UPDATE sources SET head_sequence = :sequence, head_sha256 = :sha256
@@ -81,32 +81,12 @@ impl Registry {
             if moved == 0 {
                 return Ok(false);
             }
-            tx.execute(
-                "INSERT INTO snapshots (id, source_id, sequence, created_at, stored_bytes, body,
-                     manifest, held)
-                 VALUES (:id, :source, :sequence, :at, :bytes, :body, :manifest, :held)",
-                named_params! {
-                    ":id": snapshot.id.as_str(),
-                    ":source": snapshot.source_id.as_str(),
-                    ":sequence": signed(snapshot.sequence),
-                    ":at": snapshot.created_at,
-                    ":bytes": signed(snapshot.stored_bytes),
-                    ":body": snapshot.body,
-                    ":manifest": snapshot.manifest,
-                    ":held": snapshot.held,
-                },
-            )?;
-            for provider in &snapshot.providers {
-                tx.execute(
-                    "INSERT INTO snapshot_providers (snapshot_id, provider_id) VALUES (?1, ?2)",
-                    [snapshot.id.as_str(), provider.as_str()],
-                )?;
-            }
+            insert(&tx, snapshot)?;
             tx.commit()?;
             Ok::<_, rusqlite::Error>(true)
         };
-        let added = insert(&mut self.db())
-            .with_context(|| format!("catalogue snapshot {}", snapshot.id))?;
+        let added =
+            enter(&mut self.db()).with_context(|| format!("catalogue snapshot {}", snapshot.id))?;
         if added {
             return Ok(());
         }
@@ -201,6 +181,37 @@ impl Registry {
         };
         get(&self.db()).with_context(|| format!("read snapshot {id}"))
     }
+}
+
+/// Adds a snapshot with its stores.
+pub(crate) fn insert(db: &Connection, row: &SnapshotRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO snapshots (id, source_id, sequence, created_at, stored_bytes, body, manifest,
+             held)
+         VALUES (:id, :source, :sequence, :at, :bytes, :body, :manifest, :held)",
+        named_params! {
+            ":id": row.id.as_str(),
+            ":source": row.source_id.as_str(),
+            ":sequence": signed(row.sequence),
+            ":at": row.created_at,
+            ":bytes": signed(row.stored_bytes),
+            ":body": row.body,
+            ":manifest": row.manifest,
+            ":held": row.held,
+        },
+    )?;
+    add_stores(db, row)
+}
+
+/// Adds the stores of a snapshot to those it is known to be in.
+pub(crate) fn add_stores(db: &Connection, row: &SnapshotRow) -> rusqlite::Result<()> {
+    for provider in &row.providers {
+        db.execute(
+            "INSERT OR IGNORE INTO snapshot_providers (snapshot_id, provider_id) VALUES (?1, ?2)",
+            [row.id.as_str(), provider.as_str()],
+        )?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -83,38 +83,12 @@ impl Registry {
     /// # Errors
     /// Only those of the disk, and of a node or store that does not exist.
     pub fn source_insert(&self, source: &SourceRow) -> Result<()> {
-        let recipients = serde_json::to_string(&source.recipients).context("write recipients")?;
-        let insert = |db: &mut Connection| {
+        let enter = |db: &mut Connection| {
             let tx = db.transaction()?;
-            tx.execute(
-                "INSERT INTO sources (id, node_id, tenant_id, name, module, settings, recipients,
-                     created_at, removed_at, retention, schedule)
-                 VALUES (:id, :node, :tenant, :name, :module, :settings, :recipients,
-                     :created, :removed, :retention, :schedule)",
-                named_params! {
-                    ":id": source.id.as_str(),
-                    ":node": source.node_id.as_str(),
-                    ":tenant": source.tenant_id.as_str(),
-                    ":name": source.name,
-                    ":module": source.module,
-                    ":settings": source.settings,
-                    ":recipients": recipients,
-                    ":created": source.created_at,
-                    ":removed": source.removed_at,
-                    ":retention": source.retention,
-                    ":schedule": source.schedule,
-                },
-            )?;
-            for (position, provider) in (0i64..).zip(&source.providers) {
-                tx.execute(
-                    "INSERT INTO source_providers (source_id, position, provider_id)
-                     VALUES (?1, ?2, ?3)",
-                    (source.id.as_str(), position, provider.as_str()),
-                )?;
-            }
+            insert(&tx, source)?;
             tx.commit()
         };
-        insert(&mut self.db()).with_context(|| format!("add source {}", source.name))
+        enter(&mut self.db()).with_context(|| format!("add source {}", source.name))
     }
 
     /// The sources, removed ones too, in the order they were added.
@@ -232,6 +206,38 @@ impl Registry {
             .with_context(|| format!("note the refused manifest of source {id}"))?;
         Ok(changed == 1)
     }
+}
+
+/// Adds a source with its stores, and the head of its chain.
+pub(crate) fn insert(db: &Connection, source: &SourceRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO sources (id, node_id, tenant_id, name, module, settings, recipients,
+             created_at, removed_at, head_sequence, head_sha256, retention, schedule)
+         VALUES (:id, :node, :tenant, :name, :module, :settings, :recipients,
+             :created, :removed, :sequence, :sha256, :retention, :schedule)",
+        named_params! {
+            ":id": source.id.as_str(),
+            ":node": source.node_id.as_str(),
+            ":tenant": source.tenant_id.as_str(),
+            ":name": source.name,
+            ":module": source.module,
+            ":settings": source.settings,
+            ":recipients": serde_json::json!(source.recipients).to_string(),
+            ":created": source.created_at,
+            ":removed": source.removed_at,
+            ":sequence": signed(source.head_sequence),
+            ":sha256": source.head_sha256,
+            ":retention": source.retention,
+            ":schedule": source.schedule,
+        },
+    )?;
+    for (position, provider) in (0i64..).zip(&source.providers) {
+        db.execute(
+            "INSERT INTO source_providers (source_id, position, provider_id) VALUES (?1, ?2, ?3)",
+            (source.id.as_str(), position, provider.as_str()),
+        )?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

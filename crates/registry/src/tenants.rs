@@ -42,21 +42,7 @@ impl Registry {
     /// # Errors
     /// Only those of the disk.
     pub fn tenant_insert(&self, tenant: &TenantRow) -> Result<()> {
-        self.db()
-            .execute(
-                "INSERT INTO tenants (id, name, recipient, recovery_recipient, kit_saved, created_at)
-                 VALUES (:id, :name, :recipient, :recovery, :saved, :at)",
-                named_params! {
-                    ":id": tenant.id.as_str(),
-                    ":name": tenant.name,
-                    ":recipient": tenant.recipient,
-                    ":recovery": tenant.recovery_recipient,
-                    ":saved": tenant.kit_saved,
-                    ":at": tenant.created_at,
-                },
-            )
-            .with_context(|| format!("add tenant {}", tenant.name))?;
-        Ok(())
+        insert(&self.db(), tenant).with_context(|| format!("add tenant {}", tenant.name))
     }
 
     /// The tenants, oldest first.
@@ -107,6 +93,23 @@ impl Registry {
             .with_context(|| format!("note the saved kit of tenant {id}"))?;
         Ok(())
     }
+}
+
+/// Adds a tenant.
+pub(crate) fn insert(db: &Connection, tenant: &TenantRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO tenants (id, name, recipient, recovery_recipient, kit_saved, created_at)
+         VALUES (:id, :name, :recipient, :recovery, :saved, :at)",
+        named_params! {
+            ":id": tenant.id.as_str(),
+            ":name": tenant.name,
+            ":recipient": tenant.recipient,
+            ":recovery": tenant.recovery_recipient,
+            ":saved": tenant.kit_saved,
+            ":at": tenant.created_at,
+        },
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]
