@@ -101,8 +101,6 @@ impl Master {
         self.step(&address, EnrolStep::Proven, Some(enrolled.pin));
         let row = row(&address, &enrolment, &enrolled);
         self.enter(row).await?;
-        // What is asked of it next must not come too early.
-        self.meet(&node_id).await;
         self.step(&address, EnrolStep::Enrolled, Some(enrolled.pin));
         self.tell(MasterEvent::NodesChanged);
         self.node_get(&node_id).await

@@ -83,22 +83,15 @@ impl Master {
         }
     }
 
-    /// Waits until a node that is followed anew has answered, or is known not to; not for long.
-    pub(crate) async fn meet(&self, id: &NodeId) {
-        if let Ok(follower) = self.core().fleet.get(id) {
-            let mut conditions = follower.conditions();
-            let met = conditions.wait_for(|c| c.state != NodeState::Connecting);
-            let _ = timeout(FIRST_ANSWER, met).await;
-        }
-    }
-
     /// The link to a node, once it has answered: one that was only just enrolled, or a program
     /// that was only just opened, gets a moment.
     ///
     /// # Errors
     /// As [`Master::linked`].
     pub(crate) async fn link(&self, id: &NodeId) -> Result<Link> {
-        self.meet(id).await;
+        let mut conditions = self.core().fleet.get(id)?.conditions();
+        let met = conditions.wait_for(|c| c.state != NodeState::Connecting);
+        let _ = timeout(FIRST_ANSWER, met).await;
         self.linked(id)
     }
 

@@ -34,10 +34,14 @@ async fn a_typed_code_enrols_and_the_node_is_followed() {
     use EnrolStep::{Connecting, Enrolled, Proven, Proving};
     assert_eq!(steps, [Connecting, Proving, Proven, Enrolled]);
 
-    // It answers from then on: sites can be looked for at once.
-    assert_eq!(node.state, NodeState::Online);
-    assert_eq!(node.problem, None);
-    assert!(node.last_seen.is_some());
+    // Sites can be looked for at once, before it was heard of for the first time.
+    let empty = home.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let found = master.node_scan(&node.id, empty.to_str()).await.unwrap();
+    assert!(found.is_empty());
+    let online = becomes(&master, &node.id, NodeState::Online).await;
+    assert_eq!(online.problem, None);
+    assert!(online.last_seen.is_some());
     master.close().await;
     server.stop().await;
 }
