@@ -1,17 +1,14 @@
 //! The product's main job in its window: a server enrolled by its code, its WordPress backed up,
 //! looked into and restored, and every byte the same.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use backupd_testkit::{
-    SeaweedFs, assert_same_tree,
-    desktop::{App, Appearance, DesktopSession, PATIENCE},
+    PATIENCE, SeaweedFs, assert_same_tree,
+    desktop::{App, Appearance, DesktopSession},
 };
 
 use crate::{BINARY, first_run::set_up, picture, server::Server};
-
-/// A backup or a restore of this site takes seconds; a busy machine may take much longer.
-const JOB: Duration = Duration::from_secs(180);
 
 /// One person's desktop, on the way.
 struct Way<'a> {
@@ -124,7 +121,7 @@ impl Way<'_> {
         app.click("tab-jobs").await;
         app.find("job-row").await;
         self.picture("node-job-running").await;
-        app.find_with("job-row", "data-state", "COMPLETED", JOB)
+        app.find_with("job-row", "data-state", "COMPLETED", PATIENCE)
             .await;
         self.picture("node-job-completed").await;
         self.plan().await;
@@ -179,7 +176,7 @@ impl Way<'_> {
         app.fill("restore-folder", folder.to_str().unwrap()).await;
         self.picture("restore").await;
         app.click("restore-submit").await;
-        app.find_with("task-row", "data-state", "completed", JOB)
+        app.find_with("task-row", "data-state", "completed", PATIENCE)
             .await;
         self.picture("restored").await;
     }

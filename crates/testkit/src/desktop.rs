@@ -3,7 +3,7 @@
 
 mod app;
 
-pub use app::{App, PATIENCE};
+pub use app::App;
 
 use std::{
     fs::{self, File, Permissions},

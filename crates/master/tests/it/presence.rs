@@ -5,9 +5,10 @@ use std::time::Duration;
 use backupd_base::Code;
 use backupd_master::view::{MasterEvent, NodeState};
 use backupd_protocol::{LiveMessage, StatsRange};
+use backupd_testkit::PATIENCE;
 use tokio::{sync::broadcast::Receiver, time::timeout};
 
-use crate::world::{PATIENCE, World};
+use crate::world::World;
 
 async fn next<T>(
     events: &mut Receiver<MasterEvent>,

@@ -6,7 +6,7 @@ use backupd_base::{Code, SecretString};
 use backupd_master::view::{TaskState, TaskView};
 use backupd_registry::{Registry, RemovalRow};
 use backupd_storage::{SnapshotPrefix, Storage as _};
-use backupd_testkit::{assert_same_tree, eventually};
+use backupd_testkit::{PATIENCE, assert_same_tree, eventually};
 use chrono::Utc;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     retention::Bucket,
     testing::Home,
     whole_way::{protect, site},
-    world::{PATIENCE, World},
+    world::World,
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,12 +7,12 @@ use backupd_master::view::{
 use backupd_protocol::LiveMessage;
 use backupd_registry::{Registry, RemovalRow};
 use backupd_storage::{S3, S3Credentials, S3Options, SnapshotPrefix, Storage as _};
-use backupd_testkit::{SeaweedFs, eventually};
+use backupd_testkit::{PATIENCE, SeaweedFs, eventually};
 use chrono::Utc;
 
 use crate::{
     whole_way::{protect, site},
-    world::{PATIENCE, World, becomes},
+    world::{World, becomes},
 };
 
 pub fn last(keep_last: u32) -> Retention {

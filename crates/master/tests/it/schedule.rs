@@ -3,12 +3,12 @@
 use backupd_base::Code;
 use backupd_master::view::{NodeState, Schedule, SourceView};
 use backupd_protocol::Source;
-use backupd_testkit::eventually;
+use backupd_testkit::{PATIENCE, eventually};
 use serde_json::json;
 
 use crate::{
     whole_way::{protect, site},
-    world::{PATIENCE, World},
+    world::World,
 };
 
 fn schedule(expression: &str) -> Schedule {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use backupd_base::Code;
 use backupd_master::view::{MasterEvent, NodeState, Protection, TaskState};
 use backupd_protocol::LiveMessage;
-use backupd_testkit::eventually;
+use backupd_testkit::{PATIENCE, eventually};
 
 use crate::{
     whole_way::{protect, site},
-    world::{PATIENCE, World, becomes},
+    world::{World, becomes},
 };
 
 fn find(below: &Path, name: &str) -> Vec<PathBuf> {

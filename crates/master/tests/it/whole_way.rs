@@ -5,9 +5,9 @@ use backupd_master::view::{
     CredentialsInput, FileKind, NodeState, Protection, SourceView, TaskState,
 };
 use backupd_protocol::{JobKind, JobState, ProviderKind};
-use backupd_testkit::{MariaDb, SeaweedFs, WordPress, assert_same_tree, eventually};
+use backupd_testkit::{MariaDb, PATIENCE, SeaweedFs, WordPress, assert_same_tree, eventually};
 
-use crate::world::{PATIENCE, World};
+use crate::world::World;
 
 pub fn site() -> (std::sync::Arc<MariaDb>, WordPress) {
     let database = MariaDb::shared();

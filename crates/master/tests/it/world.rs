@@ -1,9 +1,6 @@
 //! A master, agents in this process, and what they work on.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use backupd::{
     app::{App, Running},
@@ -14,13 +11,10 @@ use backupd_master::view::{
     NodeState, NodeView, ProviderView, SnapshotView, SourceView, TaskState, TaskView,
 };
 use backupd_protocol::{Job, JobCreate, ProviderKind, pairing::WINDOW};
-use backupd_testkit::eventually;
+use backupd_testkit::{PATIENCE, eventually};
 use tempfile::TempDir;
 
 use crate::{Master, testing::Home};
-
-/// Longer than anything here takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server with an agent on it.
 pub struct Server {

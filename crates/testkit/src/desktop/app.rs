@@ -18,7 +18,7 @@ use thirtyfour::{
 };
 
 use super::DesktopSession;
-use crate::{Child, cache_dir, free_port, poll_until, spawn};
+use crate::{Child, PATIENCE, cache_dir, free_port, poll_until, spawn};
 
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(15);
@@ -34,9 +34,6 @@ const SHOWN: &str = "
     const { width, height } = arguments[0].getBoundingClientRect();
     return width > 0 && height > 0 && arguments[0].checkVisibility({ visibilityProperty: true });
 ";
-
-/// How long the page may take to show what is asked of it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running application. [`App::quit`] ends it; dropped without, it ends with its session.
 ///
