@@ -115,6 +115,21 @@ impl Server {
         Waiting(command.spawn().unwrap())
     }
 
+    /// A backup that hangs at the upload of this, and the daemon that runs it.
+    fn hanging_at(&self, part: &'static str) -> (Daemon, Waiting) {
+        let daemon = self.daemon();
+        self.proxy.fail(99, move |r| is_put(r, part), Fault::Hang);
+        let backup = self.begin(&["backup", "shop"]);
+        self.until_seen(|r| is_put(r, part));
+        (daemon, backup)
+    }
+
+    /// The power is cut; afterwards the store answers again.
+    fn cut(&self, mut daemon: Daemon) {
+        daemon.kill();
+        self.proxy.set(|_| None);
+    }
+
     fn run(&self, arguments: &[&str]) -> Value {
         let output = self
             .command()
@@ -270,30 +285,18 @@ fn killed_during_the_dump() {
 #[test]
 fn killed_while_files_stream_into_the_bucket() {
     let server = Server::new("cut-files");
-    let mut daemon = server.daemon();
-    server
-        .proxy
-        .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
-    let _backup = server.begin(&["backup", "shop"]);
-    server.until_seen(|r| is_put(r, "partNumber"));
+    let (daemon, _backup) = server.hanging_at("partNumber");
     server.until_running("backup_files");
     assert!(!server.traces().is_empty());
-    daemon.kill();
-    server.proxy.set(|_| None);
+    server.cut(daemon);
     server.failed_and_clean();
 }
 
 #[test]
 fn killed_while_a_retry_waits_it_waits_on() {
     let server = Server::new("cut-retry");
-    let mut daemon = server.daemon();
-    server
-        .proxy
-        .fail(99, |r| is_put(r, "partNumber"), Fault::Hang);
-    let _backup = server.begin(&["backup", "shop"]);
-    server.until_seen(|r| is_put(r, "partNumber"));
-    daemon.kill();
-    server.proxy.set(|_| None);
+    let (daemon, _backup) = server.hanging_at("partNumber");
+    server.cut(daemon);
     let mut daemon = server.told("FAILED");
     let waiting = server.retry();
     assert_eq!(waiting.1, "\"PENDING\"");
@@ -367,30 +370,18 @@ fn a_failed_backup_is_retried_stopped_and_reset_at_the_console() {
 #[test]
 fn killed_between_archive_and_manifest() {
     let server = Server::new("cut-index");
-    let mut daemon = server.daemon();
-    server
-        .proxy
-        .fail(99, |r| is_put(r, "meta.json"), Fault::Hang);
-    let _backup = server.begin(&["backup", "shop"]);
-    server.until_seen(|r| is_put(r, "meta.json"));
+    let (daemon, _backup) = server.hanging_at("meta.json");
     server.until_running("upload_remote");
     assert!(!server.traces().is_empty());
-    daemon.kill();
-    server.proxy.set(|_| None);
+    server.cut(daemon);
     server.failed_and_clean();
 }
 
 #[test]
 fn killed_before_the_manifest_arrived() {
     let server = Server::new("cut-manifest");
-    let mut daemon = server.daemon();
-    server
-        .proxy
-        .fail(99, |r| is_put(r, "manifest.json"), Fault::Hang);
-    let _backup = server.begin(&["backup", "shop"]);
-    server.until_seen(|r| is_put(r, "manifest.json"));
-    daemon.kill();
-    server.proxy.set(|_| None);
+    let (daemon, _backup) = server.hanging_at("manifest.json");
+    server.cut(daemon);
     server.failed_and_clean();
 }
 
