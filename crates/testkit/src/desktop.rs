@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::{
     Child,
     child::{run, spawn},
+    folder::temporary,
     poll_until,
 };
 
@@ -55,7 +56,7 @@ impl DesktopSession {
     /// When a part of it is not installed or does not start.
     #[must_use]
     pub fn start(appearance: Appearance) -> Self {
-        let folder = TempDir::with_prefix("backupd-desktop-").expect("make a temporary folder");
+        let folder = temporary("desktop");
         let mut at = Stage::new(folder.path(), appearance);
 
         let display = at.daemon("Xvfb", |xvfb| {

@@ -1,5 +1,6 @@
 //! Real parts for tests and benchmarks: each is started on free ports of 127.0.0.1 in a temporary
 //! folder, ready when its constructor returns, and gone when it is dropped or the process ends.
+//! Those that tests share last as long as the process; their folders go with the next one.
 //!
 //! Everything blocks and panics: a test that cannot have its parts has failed. Linux only; empty
 //! elsewhere.
@@ -8,6 +9,7 @@
 mod child;
 #[cfg(feature = "desktop")]
 pub mod desktop;
+mod folder;
 pub mod http;
 mod mariadb;
 mod ports;

@@ -10,14 +10,14 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, LazyLock},
     thread,
     time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::{Child, child::run, free_port, poll_until, spawn};
+use crate::{Child, child::run, folder::temporary, free_port, poll_until, spawn};
 
 /// A server on a socket and a free port. `root@localhost` has no password.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl MariaDb {
     /// When MariaDB is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
-        let folder = TempDir::with_prefix("backupd-maria-").expect("make a temporary folder");
+        let folder = temporary("maria");
         let at = folder.path();
         // The server runs as a user of its own, which must reach its data.
         fs::set_permissions(at, Permissions::from_mode(0o711)).expect("open the folder");
@@ -112,20 +112,14 @@ impl MariaDb {
         this
     }
 
-    /// The server that the tests of one process share; stopped with its last holder.
+    /// The server that the tests of one process share, from the first that asks to its end.
     ///
     /// # Panics
     /// As [`start`](Self::start).
     #[must_use]
     pub fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<MariaDb>> = Mutex::new(Weak::new());
-        // A start that panicked in another test leaves the lock poisoned but in order.
-        let mut shared = SHARED.lock().unwrap_or_else(|broken| broken.into_inner());
-        shared.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Self::start());
-            *shared = Arc::downgrade(&server);
-            server
-        })
+        static SHARED: LazyLock<Arc<MariaDb>> = LazyLock::new(|| Arc::new(MariaDb::start()));
+        Arc::clone(&SHARED)
     }
 
     /// The socket, for `DB_HOST` as `localhost:/path`.

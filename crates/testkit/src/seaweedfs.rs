@@ -4,13 +4,17 @@ use std::{
     fs::{self, File},
     path::Path,
     process::Command,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::{Child, free_port, http, poll_until, spawn, tool};
+use crate::{
+    Child,
+    folder::{sweep_sockets, temporary},
+    free_port, http, poll_until, spawn, tool,
+};
 
 /// A key that the server knows.
 #[derive(Debug, Clone)]
@@ -29,8 +33,6 @@ pub struct SeaweedFs {
     full: Identity,
     write_only: Identity,
     child: Option<Child>,
-    /// Ports by which its sockets in the system's temporary folder are named.
-    ports: Vec<u16>,
     folder: TempDir,
 }
 
@@ -53,24 +55,18 @@ impl SeaweedFs {
         panic!("SeaweedFS did not start in three attempts");
     }
 
-    /// The server that the tests of one process share; stopped with its last holder.
+    /// The server that the tests of one process share, from the first that asks to its end.
     ///
     /// # Panics
     /// As [`start`](Self::start).
     #[must_use]
     pub fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<SeaweedFs>> = Mutex::new(Weak::new());
-        // A start that panicked in another test leaves the lock poisoned but in order.
-        let mut shared = SHARED.lock().unwrap_or_else(|broken| broken.into_inner());
-        shared.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Self::start());
-            *shared = Arc::downgrade(&server);
-            server
-        })
+        static SHARED: LazyLock<Arc<SeaweedFs>> = LazyLock::new(|| Arc::new(SeaweedFs::start()));
+        Arc::clone(&SHARED)
     }
 
     fn try_start() -> Option<Self> {
-        let folder = TempDir::with_prefix("backupd-weed-").expect("make a temporary folder");
+        let folder = temporary("weed");
         let identity = |name: &str| Identity {
             access_key: format!("{name}key"),
             secret_key: hex::encode(rand::random::<[u8; 20]>()),
@@ -98,7 +94,6 @@ impl SeaweedFs {
             format!("-s3.port={port}"),
             format!("-filer.port={filer_port}"),
         ]);
-        let mut ports = vec![port, filer_port];
         for other in [
             "master.port",
             "master.port.grpc",
@@ -107,9 +102,7 @@ impl SeaweedFs {
             "filer.port.grpc",
             "s3.port.grpc",
         ] {
-            let port = free_port();
-            command.arg(format!("-{other}={port}"));
-            ports.push(port);
+            command.arg(format!("-{other}={}", free_port()));
         }
         command
             .env_clear()
@@ -140,7 +133,6 @@ impl SeaweedFs {
             full,
             write_only,
             child: Some(child),
-            ports,
             folder,
         })
     }
@@ -200,20 +192,8 @@ impl SeaweedFs {
 
 impl Drop for SeaweedFs {
     fn drop(&mut self) {
-        // Killed, it leaves its sockets lying, always in `/tmp`.
         drop(self.child.take());
-        for part in [
-            "master-grpc",
-            "volume-grpc",
-            "filer",
-            "filer-grpc",
-            "s3",
-            "s3-grpc",
-        ] {
-            for port in &self.ports {
-                let _ = fs::remove_file(format!("/tmp/seaweedfs-{part}-{port}.sock"));
-            }
-        }
+        sweep_sockets();
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Child, Database, MariaDb, free_port, http, poll_until, spawn};
+use crate::{Child, Database, MariaDb, folder::temporary, free_port, http, poll_until, spawn};
 
 pub use package::package;
 
@@ -43,7 +43,7 @@ impl WordPress {
     /// When PHP is missing or WordPress refuses.
     #[must_use]
     pub fn install(server: &MariaDb) -> Self {
-        let folder = TempDir::with_prefix("backupd-site-").expect("make a temporary folder");
+        let folder = temporary("site");
         let root = folder.path().join("html");
         package::copy_to(&root);
         let site = Self {
