@@ -84,7 +84,7 @@ impl Sync {
             }
         }
         if news {
-            self.journal(taken).await?;
+            self.journal(taken, health.last_event).await?;
         }
         // Now that no job of theirs is taken to be under way any more.
         for source in self.heard.drain(..) {
@@ -384,12 +384,14 @@ impl Sync {
         Ok(())
     }
 
-    /// Reads the journal on from the last event taken.
-    async fn journal(&self, mut taken: u64) -> Result<()> {
-        loop {
+    /// Reads on after `taken`, up to `known`: what came later may tell of a snapshot that is not in
+    /// the list that was read before, and is news the next time.
+    async fn journal(&self, mut taken: u64, known: u64) -> Result<()> {
+        while taken < known {
             let (after, limit) = (taken.to_string(), PAGE.to_string());
             let query = [("after", after.as_str()), ("limit", limit.as_str())];
-            let events: Vec<Event> = self.link.get("events", &query).await?;
+            let mut events: Vec<Event> = self.link.get("events", &query).await?;
+            events.retain(|event| event.seq <= known);
             let Some(last) = events.last().map(|e| e.seq).filter(|seq| *seq > taken) else {
                 return Ok(());
             };
@@ -400,6 +402,7 @@ impl Sync {
             }
             taken = last;
         }
+        Ok(())
     }
 
     fn tell(&self, event: Event) {
